@@ -1,0 +1,366 @@
+//! The words of the command line. What scripts may rely on is in the help texts: each verb has an example.
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+const AFTER: &str = "\
+Examples:
+  ipvm run workflow.yaml             run a workflow; again, and it is answered from memory
+  ipvm call image.wasm               which functions there are
+  ipvm call math.wasm add 2 3        call one
+
+Exit codes: 0 done and right, 1 the work ended in an error, 2 wrong use or bad input, 3 refused (no authority), \
+130 interrupted.
+
+Environment:
+  IPVM_HOME  folder for keys, receipts and content (default: `ipvm` in the platform's data folder)
+  NO_COLOR   if set, no colours";
+
+/// Runs Wasm functions and workflows of them; signs what came out, and never computes it twice.
+///
+/// Results go to stdout; progress and messages go to stderr.
+#[derive(Debug, Parser)]
+#[command(name = "ipvm", version, after_help = AFTER, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Say nothing on stderr but errors.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Run(Run),
+    Call(Call),
+    Add(Add),
+    Cat(Cat),
+    Get(Get),
+    Inspect(Inspect),
+    #[command(subcommand)]
+    Receipt(Receipt),
+    #[command(subcommand)]
+    Workflow(Workflow),
+    #[command(subcommand)]
+    Key(Key),
+    Explain(Explain),
+    #[command(subcommand)]
+    Store(Store),
+    Completions(Completions),
+    Man(Man),
+}
+
+/// Run a workflow file.
+///
+/// The same file again: what was computed before is answered from memory, and an unfinished run goes on where it
+/// stopped. On stdout: the paths of the outputs; without `outputs:` in the file, one line `label<TAB>value` for
+/// each task. On stderr: a live tree on a terminal; elsewhere one line per task, once its result is durable.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipvm run workflow.yaml
+  ipvm run workflow.yaml --set photo=@other.jpg --set sizes=[64,128]
+  ipvm run workflow.yaml --out pictures --json | jq .outputs")]
+pub(crate) struct Run {
+    /// The workflow: YAML or JSON.
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Folder for the outputs [default: ./ipvm-out/<name of the workflow>].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print the whole report as one JSON document.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Compute everything again instead of looking results up.
+    #[arg(long)]
+    pub(crate) no_memo: bool,
+    /// Start a new run, even if the last one with mutations is finished.
+    #[arg(long)]
+    pub(crate) again: bool,
+}
+
+/// How a workflow file is read.
+#[derive(Debug, Args)]
+pub(crate) struct Source {
+    /// Set a parameter of the workflow; VALUE is YAML, or `@path` for a file.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) set: Vec<(String, String)>,
+    /// Let the workflow read files in DIR too, not only in its own folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) allow_path: Vec<PathBuf>,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE, for instance size=128 or photo=@other.jpg".to_owned()),
+    }
+}
+
+/// Call one function of a module, or list its functions.
+///
+/// Without FUNCTION, the functions with their types. The result is printed as one line of DAG-JSON; bytes go to
+/// the file named by -o. An ARG is DAG-JSON (`-1`, `"text"`, `[1, 2]`), a bare word where the function takes
+/// text, or `@path` for the content of a file. An ARG that begins with `-` and is not a number goes after `--`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipvm call image.wasm
+  ipvm call image.wasm thumbnail @photo.jpg 128 128 -o small.jpg
+  ipvm call math.wasm add -1 2
+  ipvm call text.wasm upper -- --not-a-flag")]
+pub(crate) struct Call {
+    /// The module: a path or a CID.
+    pub(crate) module: String,
+    /// The function: its short name if that is unique, else the full one.
+    pub(crate) function: Option<String>,
+    /// The arguments, one for each parameter.
+    #[arg(value_name = "ARG", allow_negative_numbers = true)]
+    pub(crate) args: Vec<String>,
+    /// Write the bytes of the result to FILE.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print receipt, task, time and result as one JSON document.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Add a file's content and print its CID.
+///
+/// Prints `CID size path`; with --quiet the CID alone. The CID is the one that IPFS tools give (UnixFS, CIDv1, raw
+/// leaves, 1 MiB chunks). The content stays on this machine.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipvm add photo.jpg
+  cid=$(ipvm add --quiet photo.jpg)
+  curl -s https://example.com/ | ipvm add -")]
+pub(crate) struct Add {
+    /// The file, or `-` for stdin.
+    pub(crate) path: PathBuf,
+}
+
+/// Write the bytes of content to stdout.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  ipvm cat bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy > photo.jpg")]
+pub(crate) struct Cat {
+    /// The content: a CID, or the first 8 characters or more of one that is known here.
+    pub(crate) cid: String,
+}
+
+/// Write the bytes of content to a file and print the file's path.
+///
+/// The file appears whole or not at all; one that is there is replaced.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  ipvm get bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy -o photo.jpg")]
+pub(crate) struct Get {
+    /// The content: a CID, or the first 8 characters or more of one that is known here.
+    pub(crate) cid: String,
+    /// The file to write [default: the CID, in this folder].
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// Say what a CID or a file is, and show it.
+///
+/// Knows workflows, chunks, tasks, delegations, invocations, receipts, files, Wasm components and DAG-CBOR values.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipvm inspect image.wasm
+  ipvm inspect bafyreigxvfradwkmhpfsqcfyqk5kfjpy6lonxbvx5222sbnrifypuckxyq --json")]
+pub(crate) struct Inspect {
+    /// A file, a CID, or the first 8 characters or more of a CID that is known here.
+    #[arg(value_name = "CID|FILE")]
+    pub(crate) what: String,
+    /// Print it as one JSON document, values as DAG-JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Look at receipts: signed results.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Receipt {
+    /// List receipts, newest first.
+    #[command(after_help = "Example:\n  ipvm receipt list --limit 100 --json | jq -r '.[].receipt'")]
+    List {
+        /// Most receipts to list.
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+        /// Print them as one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one receipt.
+    #[command(after_help = "Example:\n  ipvm receipt show bafyreigxvfrad")]
+    Show(OneReceipt),
+    /// Walk from a result to everything it was made of.
+    #[command(after_help = "Example:\n  ipvm receipt trace bafyreigxvfrad")]
+    Trace(OneReceipt),
+    /// Execute the task of a receipt again and compare the results; exit code 1 if they differ.
+    #[command(after_help = "Example:\n  ipvm receipt verify bafyreigxvfrad && echo the same")]
+    Verify(OneReceipt),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OneReceipt {
+    /// The receipt, or its task (then the newest receipt of it): a CID, or the first 8 characters or more of it.
+    pub(crate) cid: String,
+    /// Print it as one JSON document.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Look at workflows that were run here.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Workflow {
+    /// List runs, newest first.
+    #[command(after_help = "Example:\n  ipvm workflow list --json | jq -r '.[0].workflow'")]
+    List {
+        /// Most runs to list.
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+        /// Print them as one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a run with all its tasks, as `run --json` does.
+    #[command(after_help = "Example:\n  ipvm workflow show thumbnails")]
+    Show {
+        /// CID of the workflow or the run, the first 8 characters or more of it, or the workflow's name (its latest run).
+        id: String,
+        /// Print it as one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Cancel an unfinished run. A process that works on it stops.
+    #[command(after_help = "Example:\n  ipvm workflow cancel thumbnails")]
+    Cancel {
+        /// CID of the workflow or the run, the first 8 characters or more of it, or the workflow's name (its latest run).
+        id: String,
+    },
+}
+
+/// The keys of this home: the owner's (the person) and the agent's (this machine).
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Make the keys of a new home. Any other verb does so too, when it is the first.
+    #[command(after_help = "Example:\n  IPVM_HOME=~/work-home ipvm key new")]
+    New {
+        /// Print them as one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the keys.
+    #[command(after_help = "Example:\n  ipvm key list")]
+    List {
+        /// Print them as one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show who owns this home and which agent works for them.
+    #[command(after_help = "Example:\n  ipvm key show --json | jq -r .owner")]
+    Show {
+        /// Print them as one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Say why a result is, or is not, answered from memory, and which input differs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipvm explain workflow.yaml
+  ipvm explain workflow.yaml --set photo=@other.jpg --json
+  ipvm explain bafyreigxvfradwkmhpfsqcfyqk5kfjpy6lonxbvx5222sbnrifypuckxyq")]
+pub(crate) struct Explain {
+    /// A workflow file, or the CID of a task (or the first 8 characters or more of it).
+    #[arg(value_name = "FILE|TASK")]
+    pub(crate) what: String,
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Print it as one JSON document.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The store of this home.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Store {
+    /// How much there is.
+    #[command(after_help = "Example:\n  ipvm store stat --json | jq .receipts")]
+    Stat {
+        /// Print it as one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check everything in the store; exit code 1 if something is damaged or missing.
+    #[command(after_help = "Example:\n  ipvm store verify && echo sound")]
+    Verify {
+        /// Print the findings as one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Print completions for a shell.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipvm completions bash > ~/.local/share/bash-completion/completions/ipvm
+  ipvm completions zsh > ~/.zfunc/_ipvm")]
+pub(crate) struct Completions {
+    /// The shell.
+    pub(crate) shell: Shell,
+}
+
+/// Print the manual page of all verbs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipvm man | man -l -
+  ipvm man > ~/.local/share/man/man1/ipvm.1")]
+pub(crate) struct Man {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_words_fit_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_of_call_work_before_and_after_arguments() {
+        for words in [
+            "ipvm call -o f --json m fun -1 -2.5 w",
+            "ipvm call m fun -1 -2.5 w -o f --json",
+            "ipvm call m fun -1 --json -2.5 w -o f",
+        ] {
+            let Verb::Call(call) = Cli::try_parse_from(words.split(' ')).unwrap().verb else { continue };
+            assert_eq!(call.args, ["-1", "-2.5", "w"], "{words}");
+            assert_eq!(call.output, Some(PathBuf::from("f")), "{words}");
+            assert!(call.json, "{words}");
+        }
+        let Verb::Call(call) = Cli::try_parse_from("ipvm call m f -- --json -x".split(' ')).unwrap().verb else { return };
+        assert_eq!((call.args, call.json), (vec!["--json".to_owned(), "-x".to_owned()], false));
+    }
+
+    #[test]
+    fn a_setting_needs_a_key() {
+        assert_eq!(key_value("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert_eq!(key_value("a="), Ok(("a".to_owned(), String::new())));
+        assert!(key_value("=a").is_err());
+        assert!(key_value("a").is_err());
+    }
+}

@@ -1,0 +1,216 @@
+//! From the state of a run to the lines of one picture of it.
+
+use super::board::{Board, Mark, Row, micros};
+use super::human::{clean, clip, count, duration};
+use super::term::Paint;
+use std::time::Instant;
+
+/// Columns of a group's bar.
+const BAR: u64 = 20;
+/// Widest label shown in full.
+const LABEL: usize = 32;
+const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+
+/// What a picture may take up and how it looks.
+pub(crate) struct Canvas {
+    /// Most lines.
+    pub(crate) lines: usize,
+    /// Most columns in a line.
+    pub(crate) columns: usize,
+    pub(crate) paint: Paint,
+    pub(crate) now: Instant,
+    /// Counts the pictures, to turn the spinner.
+    pub(crate) turn: usize,
+    /// The user asked to stop.
+    pub(crate) stopping: bool,
+}
+
+/// The picture: a heading, then one line per row; rows beyond what fits are counted in a last line.
+pub(crate) fn lines(board: &Board, canvas: &Canvas) -> Vec<String> {
+    let room = canvas.lines.saturating_sub(1).max(1);
+    let shown = choose(&board.rows, room);
+    let hidden = board.rows.len() - shown.len();
+    let width = shown.iter().map(|row| label_width(row)).max().unwrap_or(0);
+    let mut lines = vec![heading(board, canvas)];
+    for (place, row) in shown.iter().enumerate() {
+        let last = hidden == 0 && place + 1 == shown.len();
+        let branch = canvas.paint.dim(if last { "└" } else { "├" });
+        let line = format!("{branch} {}", row_line(row, width, canvas));
+        lines.push(line.trim_end().to_owned());
+    }
+    if hidden > 0 {
+        let more = format!("└ … {} more", count(hidden as u64));
+        lines.push(canvas.paint.dim(&more));
+    }
+    lines.iter().map(|line| clip(line, canvas.columns).into_owned()).collect()
+}
+
+/// The rows to show, in the order of the file: all if they fit; else those that run, then those that failed, those
+/// that wait, and those that are done, leaving one line for the count of the rest.
+fn choose(rows: &[Row], room: usize) -> Vec<&Row> {
+    if rows.len() <= room {
+        return rows.iter().collect();
+    }
+    let room = room.saturating_sub(1);
+    let mut chosen = Vec::with_capacity(room);
+    for wanted in 0..=3 {
+        let left = room - chosen.len();
+        let of_rank = rows.iter().enumerate().filter(|(_, row)| rank(row.mark()) == wanted);
+        chosen.extend(of_rank.take(left).map(|(place, _)| place));
+    }
+    chosen.sort_unstable();
+    chosen.into_iter().filter_map(|place| rows.get(place)).collect()
+}
+
+fn rank(mark: Mark) -> u8 {
+    match mark {
+        Mark::Running => 0,
+        Mark::Failed => 1,
+        Mark::Waiting => 2,
+        Mark::Ok | Mark::Memo => 3,
+    }
+}
+
+fn heading(board: &Board, canvas: &Canvas) -> String {
+    let tally = &board.tally;
+    let mut parts = vec![format!("{}/{} done", count(tally.ended), count(board.total))];
+    let counts = [(tally.running, "running"), (tally.memo, "from memory"), (tally.failed, "failed")];
+    for (n, what) in counts {
+        if n > 0 {
+            parts.push(format!("{} {what}", count(n)));
+        }
+    }
+    if board.saved_us > 0 {
+        parts.push(format!("saved {}", duration(board.saved_us)));
+    }
+    parts.push(duration(micros(canvas.now, board.began)));
+    if canvas.stopping {
+        parts.push("stopping; Ctrl-C again ends at once".to_owned());
+    }
+    let name = canvas.paint.bold(&clip(&clean(&board.name), LABEL));
+    format!("{name}  {}", parts.join(" · "))
+}
+
+fn label_width(row: &Row) -> usize {
+    console::measure_text_width(&clean(&row.label)).min(LABEL)
+}
+
+fn row_line(row: &Row, width: usize, canvas: &Canvas) -> String {
+    let paint = canvas.paint;
+    let mark = row.mark();
+    let sign = match mark {
+        Mark::Waiting => paint.dim("·"),
+        Mark::Running => paint.busy(SPINNER.get(canvas.turn % SPINNER.len()).unwrap_or(&"•")),
+        Mark::Ok => paint.good("✓"),
+        Mark::Memo => paint.memo("↺"),
+        Mark::Failed => paint.bad("✗"),
+    };
+    let label = clean(&row.label);
+    let label = console::pad_str(&label, width, console::Alignment::Left, Some("…"));
+    let told = if row.is_group() { group(row, canvas) } else { single(row, canvas) };
+    format!("{sign} {label}  {told}")
+}
+
+fn single(row: &Row, canvas: &Canvas) -> String {
+    match row.mark() {
+        Mark::Waiting => canvas.paint.dim("waiting"),
+        Mark::Running => row.since.map_or_else(String::new, |since| duration(micros(canvas.now, since))),
+        Mark::Ok => duration(row.took_us),
+        Mark::Memo => canvas.paint.memo(&saved(row)),
+        Mark::Failed => canvas.paint.bad(&clean(row.error.as_deref().unwrap_or("error"))),
+    }
+}
+
+fn group(row: &Row, canvas: &Canvas) -> String {
+    let tally = &row.tally;
+    let full = (BAR * tally.ended).checked_div(row.total).unwrap_or(BAR);
+    let bar = ["█".repeat(full as usize), "░".repeat((BAR - full) as usize)].concat();
+    let mut parts = vec![format!("{}/{}", count(tally.ended), count(row.total))];
+    let unfinished = tally.ended < row.total;
+    if unfinished && tally.running > 0 {
+        parts.push(format!("{} running", count(tally.running)));
+    }
+    let elapsed = match row.since {
+        Some(since) if unfinished => micros(canvas.now, since),
+        _ => row.elapsed_us,
+    };
+    if elapsed > 0 {
+        parts.push(duration(elapsed));
+    }
+    if tally.memo > 0 {
+        let text = format!("{} from memory, {}", count(tally.memo), saved(row));
+        parts.push(canvas.paint.memo(&text));
+    }
+    if tally.failed > 0 {
+        let reason = row.error.as_deref().map(|error| format!(": {}", clean(error))).unwrap_or_default();
+        parts.push(canvas.paint.bad(&format!("{} failed{reason}", count(tally.failed))));
+    }
+    format!("{bar}  {}", parts.join(" · "))
+}
+
+fn saved(row: &Row) -> String {
+    match row.saved_us {
+        0 => "reused".to_owned(),
+        us => format!("saved {}", duration(us)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::ui::board::Tally;
+
+    fn row(label: &str, total: u64, tally: Tally) -> Row {
+        Row {
+            label: label.to_owned(),
+            total,
+            tally,
+            since: None,
+            took_us: 41_000,
+            elapsed_us: 41_000,
+            saved_us: 1_500,
+            error: (tally.failed > 0).then(|| "not an image\u{1b}[2J".to_owned()),
+        }
+    }
+
+    fn tally(running: u64, ended: u64, memo: u64, failed: u64) -> Tally {
+        Tally { running, executed: ended - memo, memo, failed, ended }
+    }
+
+    fn canvas(lines: usize, now: Instant) -> Canvas {
+        Canvas { lines, columns: 80, paint: Paint::PLAIN, now, turn: 0, stopping: false }
+    }
+
+    #[test]
+    fn a_row_tells_its_state_and_cannot_drive_the_terminal() {
+        let now = Instant::now();
+        for (row, expect) in [
+            (row("a", 1, tally(0, 0, 0, 0)), "· a  waiting"),
+            (row("a", 1, tally(0, 1, 0, 0)), "✓ a  41 ms"),
+            (row("a", 1, tally(0, 1, 1, 0)), "↺ a  saved 1.5 ms"),
+            (row("a", 1, tally(0, 1, 0, 1)), "✗ a  not an image\\u{1b}[2J"),
+            (row("a", 200, tally(2, 50, 0, 0)), "⠋ a  █████░░░░░░░░░░░░░░░  50/200 · 2 running · 41 ms"),
+            (
+                row("a", 200, tally(0, 200, 100, 1)),
+                "✗ a  ████████████████████  200/200 · 41 ms · 100 from memory, saved 1.5 ms · 1 failed: not an image\\u{1b}[2J",
+            ),
+            (row("none", 0, tally(0, 0, 0, 0)), "✓ none  ████████████████████  0/0 · 41 ms"),
+        ] {
+            assert_eq!(row_line(&row, row.label.len(), &canvas(9, now)), expect);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_and_what_matters_is_shown() {
+        let done = |n: usize| row(&format!("done{n}"), 1, tally(0, 1, 0, 0));
+        let mut rows: Vec<Row> = (0..50).map(done).collect();
+        rows.push(row("waits", 1, tally(0, 0, 0, 0)));
+        rows.push(row("broken", 1, tally(0, 1, 0, 1)));
+        let labels = |room| choose(&rows, room).iter().map(|row| row.label.clone()).collect::<Vec<_>>();
+        assert_eq!(labels(4), ["done0", "waits", "broken"]);
+        assert_eq!(labels(2), ["broken"]);
+        assert_eq!(labels(1), Vec::<String>::new());
+        assert_eq!(choose(&rows, 52).len(), 52);
+    }
+}

@@ -1,0 +1,235 @@
+//! Follows a run on stderr: a live tree on a terminal, one plain line per ended task elsewhere, nothing with
+//! `--quiet`.
+
+use super::board::{Board, Ended, MAX_ERRORS, REUSED};
+use super::frame::{self, Canvas};
+use super::human::{clean, counted, duration};
+use super::term::{self, Paint};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ipvm_node::{Cancel, Progress, RunReport, Status};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Time between two pictures of the live tree.
+const REDRAW: Duration = Duration::from_millis(90);
+/// Lines of the terminal that the live tree leaves free.
+const MARGIN: usize = 2;
+/// Most rows of the last picture, which stays on the screen.
+const LAST_ROWS: usize = 60;
+
+/// Who is told what happens in a run.
+pub(crate) enum Follower {
+    /// A person, by a tree.
+    Live(LiveTree),
+    /// A log or a script, by lines. Holds the board from the run's beginning.
+    Lines(Option<Box<Board>>),
+    /// Nobody.
+    Nobody,
+}
+
+impl Follower {
+    /// The follower that fits stderr and `--quiet`. The tree shows when `stopping` is set.
+    pub(crate) fn new(quiet: bool, stopping: &Cancel) -> Self {
+        if quiet {
+            Self::Nobody
+        } else if term::is_live() {
+            Self::Live(LiveTree::new(stopping.clone()))
+        } else {
+            Self::Lines(None)
+        }
+    }
+
+    /// Takes in one event of the run.
+    pub(crate) fn observe(&mut self, progress: &Progress<'_>) {
+        match self {
+            Self::Live(tree) => tree.observe(progress),
+            Self::Lines(board) => plain(board, progress),
+            Self::Nobody => {}
+        }
+    }
+
+    /// Ends the following; on a terminal the last picture and the errors in full stay on the screen.
+    pub(crate) fn finish(self, report: &RunReport) {
+        if let Self::Live(tree) = self {
+            tree.finish(report);
+        }
+    }
+}
+
+/// Applies an event to the board, and tells of each step that ended by it.
+fn apply(board: &mut Option<Box<Board>>, progress: &Progress<'_>, mut told: impl FnMut(&Board, &Ended<'_>)) {
+    let now = Instant::now();
+    match (progress, board.as_mut()) {
+        (Progress::Began { prepared, reused }, _) => {
+            let board = board.insert(Box::new(Board::new(prepared, now)));
+            for step in *reused {
+                if board.reused(*step, now) {
+                    told(board, &Ended { step: *step, ..REUSED });
+                }
+            }
+        }
+        (Progress::Started { step }, Some(board)) => board.started(*step, now),
+        (Progress::Ended { step, status, memo, took_us, saved_us, because, error }, Some(board)) => {
+            let ended = Ended {
+                step: *step,
+                status: *status,
+                memo: *memo,
+                took_us: *took_us,
+                saved_us: *saved_us,
+                because: *because,
+                error: error.as_deref(),
+            };
+            if board.ended(&ended, now) {
+                told(board, &ended);
+            }
+        }
+        (_, None) => {}
+    }
+}
+
+fn plain(board: &mut Option<Box<Board>>, progress: &Progress<'_>) {
+    apply(board, progress, |board, ended| term::note(&line(board.label(ended.step), ended)));
+}
+
+/// One ended task: `ok small 41 ms`, `memo small saved 41 ms`, `error small: reason`.
+fn line(label: &str, ended: &Ended<'_>) -> String {
+    let label = clean(label);
+    match (ended.status, ended.memo) {
+        (Status::Error, _) => format!("error {label}: {}", clean(ended.error.unwrap_or("no message"))),
+        (_, true) if ended.saved_us == 0 => format!("memo {label}"),
+        (_, true) => format!("memo {label} saved {}", duration(ended.saved_us)),
+        (_, false) => format!("ok {label} {}", duration(ended.took_us)),
+    }
+}
+
+/// A tree that a thread of its own redraws, so that an event costs no drawing and a long task still shows time
+/// going by.
+pub(crate) struct LiveTree {
+    shared: Arc<Shared>,
+    bar: ProgressBar,
+    drawer: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    board: Mutex<Option<Box<Board>>>,
+    wake: Condvar,
+    over: AtomicBool,
+    stopping: Cancel,
+}
+
+impl Shared {
+    /// The board, whatever happened to a thread that held it: it is only counted and drawn.
+    fn board(&self) -> MutexGuard<'_, Option<Box<Board>>> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LiveTree {
+    fn new(stopping: Cancel) -> Self {
+        let target = ProgressDrawTarget::stderr_with_hz(20);
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = ProgressStyle::with_template("{msg}") {
+            bar.set_style(style);
+        }
+        let shared = Arc::new(Shared {
+            board: Mutex::new(None),
+            wake: Condvar::new(),
+            over: AtomicBool::new(false),
+            stopping,
+        });
+        let (theirs, their_bar) = (Arc::clone(&shared), bar.clone());
+        let drawer = std::thread::Builder::new().name("ipvm-tree".into()).spawn(move || draw_until_over(&theirs, &their_bar));
+        Self { shared, bar, drawer: drawer.ok() }
+    }
+
+    fn observe(&mut self, progress: &Progress<'_>) {
+        apply(&mut self.shared.board(), progress, |_, _| ());
+    }
+
+    fn finish(mut self, report: &RunReport) {
+        self.stop_drawing();
+        self.bar.finish_and_clear();
+        let mut board = self.shared.board();
+        let Some(board) = board.as_mut() else { return };
+        board.reconcile(report);
+        let paint = Paint::stderr();
+        let (_, columns) = term::size();
+        let canvas = Canvas { lines: LAST_ROWS + 1, columns, paint, now: Instant::now(), turn: 0, stopping: false };
+        for line in frame::lines(board, &canvas) {
+            term::note(&line);
+        }
+        for (label, message) in &board.errors {
+            term::note(&format!("{} {}: {}", paint.bad("error"), clean(label), clean(message)));
+        }
+        if board.errors.len() == MAX_ERRORS && board.tally.failed > MAX_ERRORS as u64 {
+            let failed = counted(board.tally.failed, "task");
+            term::note(&format!("… {failed} failed in all; `ipvm workflow show` lists them"));
+        }
+    }
+
+    fn stop_drawing(&mut self) {
+        {
+            let _board = self.shared.board();
+            self.shared.over.store(true, Ordering::Release);
+            self.shared.wake.notify_all();
+        }
+        if let Some(drawer) = self.drawer.take() {
+            // A panic of the drawer has spoiled a picture, not the run.
+            let _ = drawer.join();
+        }
+    }
+}
+
+impl Drop for LiveTree {
+    /// A run that fails to start or to go on leaves no half-drawn tree and no thread behind.
+    fn drop(&mut self) {
+        self.stop_drawing();
+        self.bar.finish_and_clear();
+    }
+}
+
+fn draw_until_over(shared: &Shared, bar: &ProgressBar) {
+    let paint = Paint::stderr();
+    let mut guard = shared.board();
+    for turn in 0.. {
+        let waited = shared.wake.wait_timeout(guard, REDRAW);
+        guard = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if shared.over.load(Ordering::Acquire) {
+            return;
+        }
+        let Some(board) = guard.as_ref() else { continue };
+        let (rows, columns) = term::size();
+        let canvas = Canvas {
+            lines: rows.saturating_sub(MARGIN),
+            columns: columns - 1,
+            paint,
+            now: Instant::now(),
+            turn,
+            stopping: shared.stopping.is_cancelled(),
+        };
+        let picture = frame::lines(board, &canvas).join("\n");
+        drop(guard);
+        bar.set_message(picture);
+        guard = shared.board();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_tells_what_was_durably_done() {
+        let ended = |status, memo, took_us, saved_us, error| Ended { step: 0, status, memo, took_us, saved_us, because: None, error };
+        for (ended, expect) in [
+            (ended(Status::Ok, false, 41_000, 0, None), "ok small 41 ms"),
+            (ended(Status::Ok, true, 0, 41_000, None), "memo small saved 41 ms"),
+            (REUSED, "memo small"),
+            (ended(Status::Error, false, 5, 0, Some("no\nimage")), "error small: no\\nimage"),
+        ] {
+            assert_eq!(line("small", &ended), expect);
+        }
+    }
+}

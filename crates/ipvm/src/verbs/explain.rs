@@ -1,0 +1,79 @@
+//! `ipvm explain`: why look-ups hit or miss.
+
+use crate::cli::Explain;
+use crate::context::Context;
+use crate::fault::Code;
+use crate::ui::human::{clean, duration, time};
+use crate::ui::json::{self, Done, Object};
+use crate::ui::table::Table;
+use crate::ui::term::Paint;
+use ipvm_node::{Explanation, FileRequest, Why};
+use std::io::Write;
+use std::path::Path;
+
+pub(crate) fn explain(context: &mut Context, verb: Explain) -> anyhow::Result<Code> {
+    // A name that has the form of a CID and a file of that name: the file is what one sees.
+    let found = match ipvm_ipld::parse_cid(&verb.what) {
+        Ok(task) if !Path::new(&verb.what).exists() => vec![context.reader()?.explain_task(&task)?],
+        _ if is_prefix(&verb.what) => {
+            let node = context.reader()?;
+            vec![node.explain_task(&node.find_cid(&verb.what)?)?]
+        }
+        _ => {
+            // Reading a workflow adds the files that it names, as `run` does.
+            let node = context.writer()?;
+            let request = FileRequest { file: verb.what.into(), set: verb.source.set, allow: verb.source.allow_path };
+            node.explain(&node.prepare(&request)?)?
+        }
+    };
+    let out = &mut context.out;
+    if verb.json {
+        json::list(out, |list| found.iter().try_for_each(|one| list.object(|o| write(o, one))))?;
+        writeln!(out)?;
+    } else {
+        let mut table = Table::default();
+        found.iter().for_each(|one| table.row(row(one)));
+        table.write(out)?;
+    }
+    Ok(Code::Done)
+}
+
+/// Whether this can only be the beginning of a CID: no file has the name.
+fn is_prefix(name: &str) -> bool {
+    name.starts_with("baf") && name.chars().all(|c| c.is_ascii_alphanumeric()) && !Path::new(name).exists()
+}
+
+fn row(one: &Explanation) -> [String; 3] {
+    let paint = Paint::stdout();
+    let name = one.label.as_deref().map_or_else(|| one.task.to_string(), |label| clean(label).into_owned());
+    let (word, why) = match &one.why {
+        Why::Hit { receipt, started, saved_us, by } => {
+            let same = if *by == "task" { "the same task" } else { "the same computation" };
+            let text = format!("{same}, done {}, saves {}: {receipt}", time(*started), duration(*saved_us));
+            (paint.memo("hit"), text)
+        }
+        Why::Miss { reasons } => {
+            let reasons: Vec<String> = reasons.iter().map(|reason| clean(&reason.to_string()).into_owned()).collect();
+            (paint.busy("miss"), reasons.join("; "))
+        }
+    };
+    [word, name, why]
+}
+
+fn write(o: &mut Object<'_>, one: &Explanation) -> Done {
+    o.maybe("label", one.label.as_deref())?;
+    o.text("task", &one.task.to_string())?;
+    match &one.why {
+        Why::Hit { receipt, started, saved_us, by } => {
+            o.text("verdict", "hit")?;
+            o.text("by", by)?;
+            o.text("receipt", &receipt.to_string())?;
+            o.number("started", *started)?;
+            o.number("saved_us", *saved_us)
+        }
+        Why::Miss { reasons } => {
+            o.text("verdict", "miss")?;
+            o.list("reasons", |list| reasons.iter().try_for_each(|reason| list.text(&reason.to_string())))
+        }
+    }
+}

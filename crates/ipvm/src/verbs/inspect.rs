@@ -1,0 +1,292 @@
+//! `ipvm inspect`: what a CID or a file is.
+
+use super::call::{print_functions, write_functions};
+use crate::cli::Inspect;
+use crate::context::Context;
+use crate::fault::Code;
+use crate::ui::human::{clean, clean_lines, count, size, time};
+use crate::ui::json;
+use crate::ui::table::Table;
+use crate::ui::term::Paint;
+use crate::value;
+use anyhow::Context as _;
+use ipvm_ipld::{Cid, Ipld, Limits, MAX_BLOCK_BYTES, cbor, cid_of, codec, unixfs};
+use ipvm_node::{FileRequest, Node};
+use ipvm_ucan::{Delegation, Invocation, Receipt};
+use ipvm_wasm::Interface;
+use ipvm_workflow::{Computation, Task, Workflow};
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+/// First bytes of a Wasm module or component.
+const WASM_MAGIC: &[u8] = b"\0asm";
+/// Bytes of a text file searched for the key that makes it a workflow.
+const SNIFFED: usize = 64 << 10;
+
+/// What was found.
+struct Found {
+    kind: &'static str,
+    cid: Cid,
+    /// Length in bytes: of the content, else of the block.
+    size: u64,
+    /// What people are told first.
+    facts: Vec<(&'static str, String)>,
+    /// Whether the value is shown to people in full, below the facts.
+    in_full: bool,
+    value: Option<Ipld>,
+    functions: Option<Arc<Interface>>,
+}
+
+pub(crate) fn inspect(context: &mut Context, verb: &Inspect) -> anyhow::Result<Code> {
+    let path = Path::new(&verb.what);
+    let found = if path.exists() { of_file(context, path)? } else { of_cid(&context.reader()?, &verb.what)? };
+    let out = &mut context.out;
+    if verb.json { write_json(out, &found)? } else { write_text(out, &found)? }
+    Ok(Code::Done)
+}
+
+fn of_cid(node: &Node, name: &str) -> anyhow::Result<Found> {
+    let cid = node.find_cid(name)?;
+    let block = node.block(&cid)?.ok_or_else(|| value::not_here(&cid))?;
+    if cid.codec() == codec::DAG_CBOR {
+        let mut found = of_value(cid, &block)?;
+        if found.kind == "workflow" {
+            tasks_of(&node.workflow(&cid)?, &mut found)?;
+        }
+        return Ok(found);
+    }
+    let size = unixfs::size(&cid, &mut |part: &Cid| node.block(part)?.ok_or_else(|| value::not_here(part)));
+    let kind = if cid.codec() == codec::RAW { "raw content" } else { "file (UnixFS)" };
+    let mut found = Found::content(kind, cid, size.with_context(|| format!("{cid}"))?);
+    if is_wasm(node, &cid)? {
+        found.wasm(node.interface(&cid.to_string())?.1);
+    }
+    Ok(found)
+}
+
+/// Whether the content begins like Wasm.
+fn is_wasm(node: &Node, cid: &Cid) -> anyhow::Result<bool> {
+    let mut head: Vec<u8> = Vec::new();
+    let read = node.export(cid, &mut |bytes| {
+        head.extend(bytes.iter().take(WASM_MAGIC.len() - head.len()));
+        if head.len() < WASM_MAGIC.len() { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
+    });
+    match read {
+        Err(error) if head.len() < WASM_MAGIC.len() => Err(error.into()),
+        _ => Ok(head == WASM_MAGIC),
+    }
+}
+
+fn of_file(context: &Context, path: &Path) -> anyhow::Result<Found> {
+    let failed = || format!("cannot read {}", path.display());
+    let mut head = Vec::new();
+    let mut file = File::open(path).with_context(failed)?;
+    (&mut file).take(MAX_BLOCK_BYTES as u64 + 1).read_to_end(&mut head).with_context(failed)?;
+    if is_workflow(path, &head) {
+        return of_workflow_file(context, path);
+    }
+    if head.starts_with(WASM_MAGIC) {
+        let (cid, interface) = context.writer()?.interface(&path.to_string_lossy())?;
+        let size = path.metadata().with_context(failed)?.len();
+        let mut found = Found::content("", cid, size);
+        found.wasm(interface);
+        return Ok(found);
+    }
+    if is_list_or_map(&head) && head.len() <= MAX_BLOCK_BYTES {
+        let cid = cid_of(codec::DAG_CBOR, &head);
+        if let Ok(found) = of_value(cid, &head) {
+            return Ok(found);
+        }
+    }
+    let (cid, size) = address(&head, &mut file).with_context(failed)?;
+    Ok(Found::content("content", cid, size))
+}
+
+/// Whether bytes begin like a DAG-CBOR list or map. Almost any short text begins like some DAG-CBOR scalar.
+fn is_list_or_map(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|first| (0x80..0xc0).contains(first))
+}
+
+/// The CID that `ipvm add` gives to what was read already and what is still to be read.
+fn address(head: &[u8], rest: &mut dyn Read) -> io::Result<(Cid, u64)> {
+    let mut builder = unixfs::Builder::new();
+    let mut ignore = |_| Ok::<(), Infallible>(());
+    let never = |never: Infallible| match never {};
+    builder.push(head, &mut ignore).map_err(never)?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match rest.read(&mut buffer) {
+            Ok(0) => return builder.finish(&mut ignore).map_err(never),
+            Ok(n) => builder.push(buffer.get(..n).unwrap_or_default(), &mut ignore).map_err(never)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether a file is meant as a workflow: YAML or JSON by its name, with the key `ipvm` at the top.
+fn is_workflow(path: &Path, head: &[u8]) -> bool {
+    let named = path.extension().is_some_and(|end| end == "yaml" || end == "yml" || end == "json");
+    let text = String::from_utf8_lossy(head.get(..SNIFFED).unwrap_or(head));
+    let mut lines = text.lines().map(|line| line.trim_start_matches([' ', '{', '\u{feff}']));
+    named && lines.any(|line| ["ipvm:", "\"ipvm\":", "\"ipvm\" :"].iter().any(|key| line.starts_with(key)))
+}
+
+fn of_workflow_file(context: &Context, path: &Path) -> anyhow::Result<Found> {
+    let request = FileRequest { file: path.to_path_buf(), ..FileRequest::default() };
+    let prepared = context.writer()?.prepare(&request)?;
+    let root = prepared.workflow.encode()?.root;
+    let mut found = of_value(*root.cid(), root.data())?;
+    found.fact("name", prepared.name.clone());
+    tasks_of(&prepared.workflow, &mut found)?;
+    for (path, cid) in &prepared.inputs {
+        found.fact("reads", format!("{path}  {cid}"));
+    }
+    for output in &prepared.outputs {
+        found.fact("writes", format!("{}  from {}", output.path, output.label));
+    }
+    Ok(found)
+}
+
+fn tasks_of(workflow: &Workflow, found: &mut Found) -> anyhow::Result<()> {
+    found.fact("tasks", count(workflow.steps.len() as u64));
+    for (label, step) in &workflow.steps {
+        found.fact("task", format!("{}  {label}  {}", step.task.cid()?, what(&step.task)));
+    }
+    Ok(())
+}
+
+fn what(task: &Task) -> String {
+    match task.args.get("fun") {
+        Some(Ipld::String(function)) => format!("{} {function}", task.cmd),
+        _ => task.cmd.to_string(),
+    }
+}
+
+/// What one DAG-CBOR block is.
+fn of_value(cid: Cid, bytes: &[u8]) -> anyhow::Result<Found> {
+    let value = cbor::decode(bytes, Limits::default()).with_context(|| format!("{cid}"))?;
+    let mut found = Found { value: None, ..Found::content("value (DAG-CBOR)", cid, bytes.len() as u64) };
+    found.in_full = true;
+    if matches!(value, Ipld::List(_)) {
+        of_token(bytes, &mut found);
+    } else if let Ipld::Map(map) = &value {
+        if ["v", "nonce", "tasks"].iter().all(|key| map.contains_key(*key)) {
+            found.is("workflow");
+        } else if let Ok(task) = Task::from_ipld(value.clone()) {
+            found.is("task");
+            found.fact("subject", task.sub.to_string());
+            found.fact("does", what(&task));
+            found.in_full = true;
+        } else if let Ok(computation) = Computation::from_ipld(value.clone()) {
+            found.is("computation");
+            found.fact("does", computation.cmd.to_string());
+            found.in_full = true;
+        } else if is_chunk(map.values()) {
+            found.is("chunk of a workflow");
+            map.keys().for_each(|label| found.fact("task", label.clone()));
+        }
+    }
+    found.value = Some(value);
+    Ok(found)
+}
+
+fn is_chunk<'a>(mut values: impl ExactSizeIterator<Item = &'a Ipld>) -> bool {
+    let has_task = |value: &Ipld| match value {
+        Ipld::Map(step) => step.get("task").is_some_and(|task| Task::from_ipld(task.clone()).is_ok()),
+        _ => false,
+    };
+    values.len() > 0 && values.all(has_task)
+}
+
+/// Recognises signed tokens and says whether the signature is right.
+fn of_token(bytes: &[u8], found: &mut Found) {
+    let signed = if let Ok(receipt) = Receipt::decode(bytes) {
+        let payload = receipt.payload();
+        found.is("receipt");
+        found.fact("executor", receipt.executor().to_string());
+        found.fact("task", payload.ran.to_string());
+        found.fact("result", value::shown(&payload.out.to_ipld()));
+        found.fact("started", time(payload.meta.started));
+        receipt.verify_signature()
+    } else if let Ok(delegation) = Delegation::decode(bytes) {
+        let payload = delegation.payload();
+        found.is("delegation");
+        found.fact("from", payload.iss.to_string());
+        found.fact("to", payload.aud.to_string());
+        found.fact("subject", payload.sub.as_ref().map_or_else(|| "any (powerline)".to_owned(), ToString::to_string));
+        found.fact("command", payload.cmd.to_string());
+        payload.pol.iter().for_each(|statement| found.fact("policy", value::shown(statement)));
+        payload.nbf.into_iter().for_each(|from| found.fact("valid from", time(from)));
+        found.fact("valid until", payload.exp.map_or_else(|| "no end".to_owned(), time));
+        delegation.verify_signature()
+    } else if let Ok(invocation) = Invocation::decode(bytes) {
+        let payload = invocation.payload();
+        found.is("invocation");
+        found.fact("from", payload.iss.to_string());
+        found.fact("to", payload.audience().to_string());
+        found.fact("subject", payload.sub.to_string());
+        found.fact("command", payload.cmd.to_string());
+        found.fact("arguments", value::shown(&Ipld::Map(payload.args.clone())));
+        payload.prf.iter().for_each(|proof| found.fact("proof", proof.to_string()));
+        found.fact("valid until", payload.exp.map_or_else(|| "no end".to_owned(), time));
+        invocation.verify_signature()
+    } else {
+        return;
+    };
+    found.fact("signature", signed.map_or_else(|error| format!("WRONG: {error}"), |()| "right".to_owned()));
+}
+
+impl Found {
+    fn content(kind: &'static str, cid: Cid, size: u64) -> Self {
+        Self { kind, cid, size, facts: Vec::new(), in_full: false, value: None, functions: None }
+    }
+
+    fn is(&mut self, kind: &'static str) {
+        self.kind = kind;
+        self.in_full = false;
+    }
+
+    fn wasm(&mut self, interface: Arc<Interface>) {
+        self.kind = "Wasm component";
+        self.functions = Some(interface);
+    }
+
+    fn fact(&mut self, name: &'static str, text: String) {
+        self.facts.push((name, text));
+    }
+}
+
+fn write_json(out: &mut dyn Write, found: &Found) -> json::Done {
+    json::object(out, |o| {
+        o.text("kind", found.kind)?;
+        o.text("cid", &found.cid.to_string())?;
+        o.number("size", found.size)?;
+        if let Some(value) = &found.value {
+            o.raw("value", &ipvm_ipld::json::to_string(value))?;
+        }
+        found.functions.as_ref().map_or(Ok(()), |interface| write_functions(o, interface))
+    })?;
+    writeln!(out)
+}
+
+fn write_text(out: &mut dyn Write, found: &Found) -> anyhow::Result<()> {
+    writeln!(out, "{}  {}", Paint::stdout().bold(found.kind), found.cid)?;
+    let mut table = Table::default();
+    table.row(["size".to_owned(), size(found.size)]);
+    for (name, text) in &found.facts {
+        table.row([(*name).to_owned(), clean(text).into_owned()]);
+    }
+    table.write(out)?;
+    if let Some(interface) = &found.functions {
+        writeln!(out)?;
+        print_functions(out, interface)?;
+    }
+    if let Some(value) = found.value.as_ref().filter(|_| found.in_full) {
+        writeln!(out, "\n{}", clean_lines(&ipvm_ipld::json::to_string_pretty(value)))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! One module for each family of verbs.
+
+mod call;
+mod content;
+mod explain;
+mod inspect;
+mod key;
+mod receipt;
+mod run;
+mod shell;
+mod store;
+mod workflow;
+
+use crate::cli::Verb;
+use crate::context::Context;
+use crate::fault::Code;
+
+/// Does what the user asked for.
+pub(crate) fn dispatch(context: &mut Context, verb: Verb) -> anyhow::Result<Code> {
+    match verb {
+        Verb::Run(verb) => run::run(context, verb),
+        Verb::Call(verb) => call::call(context, verb),
+        Verb::Add(verb) => content::add(context, &verb),
+        Verb::Cat(verb) => content::cat(context, &verb),
+        Verb::Get(verb) => content::get(context, verb),
+        Verb::Inspect(verb) => inspect::inspect(context, &verb),
+        Verb::Receipt(verb) => receipt::receipt(context, &verb),
+        Verb::Workflow(verb) => workflow::workflow(context, &verb),
+        Verb::Key(verb) => key::key(context, &verb),
+        Verb::Explain(verb) => explain::explain(context, verb),
+        Verb::Store(verb) => store::store(context, &verb),
+        Verb::Completions(verb) => shell::completions(context, &verb),
+        Verb::Man(_) => shell::man(context),
+    }
+}

@@ -1,0 +1,67 @@
+//! `ipvm workflow`: what was run here, and how it went.
+
+use crate::cli::Workflow;
+use crate::context::Context;
+use crate::fault::Code;
+use crate::report::{self, Outputs};
+use crate::ui::human::{clean, time};
+use crate::ui::json;
+use crate::ui::table::Table;
+use std::io::Write;
+
+pub(crate) fn workflow(context: &mut Context, verb: &Workflow) -> anyhow::Result<Code> {
+    match verb {
+        Workflow::List { limit, json } => list(context, *limit, *json),
+        Workflow::Show { id, json } => show(context, id, *json),
+        Workflow::Cancel { id } => cancel(context, id),
+    }
+}
+
+fn list(context: &mut Context, limit: usize, as_json: bool) -> anyhow::Result<Code> {
+    let runs = context.reader()?.runs(limit)?;
+    let out = &mut context.out;
+    if as_json {
+        json::list(out, |list| {
+            runs.iter().try_for_each(|run| {
+                list.object(|o| {
+                    o.text("workflow", &run.workflow.to_string())?;
+                    o.text("name", &run.name)?;
+                    o.text("status", run.status.as_str())?;
+                    o.number("started", run.started)?;
+                    o.number("tasks", run.tasks)?;
+                    o.number("done", run.done)
+                })
+            })
+        })?;
+        writeln!(out)?;
+        return Ok(Code::Done);
+    }
+    let mut table = Table::with_heading(&["WORKFLOW", "STARTED", "STATUS", "DONE", "NAME"]).right(3);
+    for run in &runs {
+        let done = format!("{}/{}", run.done, run.tasks);
+        let name = clean(&run.name).into_owned();
+        table.row([run.workflow.to_string(), time(run.started), run.status.as_str().to_owned(), done, name]);
+    }
+    table.write(out)?;
+    Ok(Code::Done)
+}
+
+fn show(context: &mut Context, id: &str, as_json: bool) -> anyhow::Result<Code> {
+    let node = context.reader()?;
+    let found = node.run_report(&node.find_run(id)?)?;
+    if as_json {
+        report::write_json(&mut context.out, &node, &found, &Outputs::Values)?;
+    } else {
+        report::write_text(&mut context.out, &node, &found)?;
+    }
+    Ok(Code::Done)
+}
+
+fn cancel(context: &mut Context, id: &str) -> anyhow::Result<Code> {
+    let (node, at_work) = context.writer_or_reader()?;
+    let run = node.find_run(id)?;
+    node.cancel_run(&run)?;
+    let word = if at_work { "asked to stop" } else { "cancelled" };
+    context.note(&format!("{word}: {} {}", clean(&run.name), run.run));
+    Ok(Code::Done)
+}

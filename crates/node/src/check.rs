@@ -1,0 +1,95 @@
+//! Re-checking a receipt by computing its result again.
+
+use std::time::Instant;
+
+use ipvm_ipld::Cid;
+use ipvm_ucan::{Outcome, verify};
+use ipvm_wasm::Cancel;
+use ipvm_workflow::{Class, Config, Limits, class_of};
+
+use crate::memo::{is_reusable, resolve};
+use crate::run::SKEW_SECONDS;
+use crate::worker::{Execution, spill};
+use crate::{Node, NodeError};
+
+/// Memory for a re-check, in bytes: all that 32-bit Wasm can address.
+const MAX_MEMORY: u64 = 4 << 30;
+/// Time for a re-check, in milliseconds.
+const MAX_TIME: u64 = 600_000;
+
+/// What came of re-checking a receipt.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// Whether the result is the same, bit for bit.
+    pub same: bool,
+    /// The result in the receipt.
+    pub recorded: Outcome,
+    /// The result computed now.
+    pub recomputed: Outcome,
+    /// How long computing took now, in microseconds.
+    pub took_us: u64,
+    /// On whose authority the work was done, in words.
+    pub authority: String,
+}
+
+impl Node {
+    /// Checks a receipt whole: its signature, the authority of the invocation it answers, and, by
+    /// executing the function again, its result. Nothing is written.
+    ///
+    /// # Errors
+    /// A signature or the authority is not valid, the task is not a pure one that can be executed
+    /// again, something it needs is missing, or `cancel` was set.
+    pub fn verify_receipt(
+        &self,
+        cid: &Cid,
+        cancel: &Cancel,
+    ) -> Result<Verified, NodeError> {
+        let receipt = self.receipt(cid)?.ok_or(NodeError::NoBlock(*cid))?;
+        receipt.verify_signature()?;
+        let payload = receipt.payload();
+        let invocation = self.invocation_of(&receipt)?;
+        let asked = invocation.payload();
+        let proofs = |proof: &Cid| {
+            let bytes = self.block(proof).ok()??;
+            ipvm_ucan::Delegation::decode(&bytes).ok()
+        };
+        let capability = verify(&invocation, &proofs, payload.meta.started, SKEW_SECONDS)?;
+        let task = ipvm_workflow::Task {
+            sub: asked.sub.clone(),
+            cmd: asked.cmd.clone(),
+            args: asked.args.clone(),
+            nonce: asked.nonce.clone(),
+        };
+        if task.cid()? != payload.ran {
+            return Err(NodeError::Name(format!(
+                "receipt {cid} is about another task than its invocation"
+            )));
+        }
+        if class_of(&task.cmd) != Some(Class::Pure) {
+            return Err(NodeError::Name(format!("{} is not pure: it cannot be done again", task.cmd)));
+        }
+        if !is_reusable(&payload.out) {
+            return Err(NodeError::Name(format!("receipt {cid} says no result, only that the task did not end")));
+        }
+        let args = resolve(&task, &mut |wanted| {
+            let input = self.external(&wanted.task)?;
+            self.awaited(wanted, &input.cid())
+        })?;
+        let clock = Instant::now();
+        let limits = generous(payload.meta.fuel);
+        let Execution::Ended { out, .. } = self.execute(args, &limits, cancel)? else {
+            return Err(NodeError::Interrupted);
+        };
+        let took_us = u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let (recomputed, _) = spill(out);
+        let recorded = payload.out.clone();
+        let same = recomputed == recorded;
+        Ok(Verified { same, recorded, recomputed, took_us, authority: format!("{} may use {} on {}", capability.iss, capability.cmd, capability.sub) })
+    }
+}
+
+/// Limits do not change a result, so any that are large enough will do.
+fn generous(fuel: u64) -> Limits {
+    let usual = Config::cascade(None, None);
+    Limits { fuel: usual.fuel.max(fuel.saturating_mul(2)), memory: MAX_MEMORY, time: MAX_TIME, ..usual }
+}

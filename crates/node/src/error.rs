@@ -1,0 +1,238 @@
+//! Everything that can go wrong in a node, as a user is told it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ipvm_ipld::Cid;
+use ipvm_workflow::author::Diagnostics;
+
+/// A failure of the node or its store.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// Nothing was ever started here.
+    #[error("there is no home in {0}: nothing was run or added here yet")]
+    NoHome(PathBuf),
+    /// A file or folder could not be used.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A folder where a file is expected.
+    #[error("{} is a folder; only files can be added", .0.display())]
+    Folder(PathBuf),
+    /// Writing a result failed.
+    #[error("cannot write the output: {0}")]
+    Output(io::Error),
+    /// A key file is damaged.
+    #[error("{} is not usable: {message}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// The operating system gave no randomness.
+    #[error("the operating system gave no random bytes: {0}")]
+    Random(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] ipvm_store::StoreError),
+    /// The Wasm engine could not be started.
+    #[error(transparent)]
+    Engine(#[from] ipvm_wasm::EngineError),
+    /// A module cannot be used.
+    #[error("module {module}: {message}")]
+    Module {
+        /// Its CID.
+        module: Cid,
+        /// Why not.
+        message: String,
+    },
+    /// A block is not here.
+    #[error("no block {0} in this home")]
+    NoBlock(Cid),
+    /// A name that stands for nothing, or for several things.
+    #[error("{0}")]
+    Name(String),
+    /// A token on record cannot be read.
+    #[error(transparent)]
+    Token(#[from] ipvm_ucan::Malformed),
+    /// A token cannot be signed.
+    #[error(transparent)]
+    Sign(#[from] ipvm_ucan::EncodeError),
+    /// A signature is wrong.
+    #[error("a receipt on record is forged or damaged: {0}")]
+    Signature(#[from] ipvm_ucan::SignatureError),
+    /// A task or computation on record is malformed.
+    #[error(transparent)]
+    Wire(#[from] ipvm_workflow::WireError),
+    /// A promise is malformed.
+    #[error(transparent)]
+    Promise(#[from] ipvm_ucan::promise::PromiseError),
+    /// A command is malformed.
+    #[error(transparent)]
+    Command(#[from] ipvm_ucan::CommandError),
+    /// Content is incomplete or damaged.
+    #[error("{0}")]
+    Content(String),
+    /// A value cannot be encoded.
+    #[error(transparent)]
+    Encode(#[from] ipvm_ipld::cbor::EncodeError),
+    /// A stored value cannot be decoded.
+    #[error(transparent)]
+    Decode(#[from] ipvm_ipld::cbor::DecodeError),
+    /// A workflow cannot be encoded or is inconsistent.
+    #[error(transparent)]
+    Workflow(#[from] ipvm_workflow::WorkflowError),
+    /// A graph is inconsistent.
+    #[error(transparent)]
+    Graph(#[from] ipvm_workflow::GraphError),
+    /// The scheduler and its driver disagree.
+    #[error("internal: {0}; please report this")]
+    Scheduler(#[from] ipvm_scheduler::SchedulerError),
+    /// A state that cannot be.
+    #[error("internal: {0}; please report this")]
+    Internal(String),
+    /// The agent has not the authority.
+    #[error(transparent)]
+    Refused(#[from] ipvm_ucan::Refusal),
+    /// The user stopped it.
+    #[error("interrupted")]
+    Interrupted,
+    /// The workflow asks for what this version does not offer.
+    #[error("`{label}`: {message}")]
+    NotOffered {
+        /// The step, or the part of the workflow.
+        label: String,
+        /// What is not offered.
+        message: String,
+    },
+}
+
+impl From<ipvm_ipld::unixfs::ExportError<NodeError>> for NodeError {
+    fn from(error: ipvm_ipld::unixfs::ExportError<NodeError>) -> Self {
+        match error {
+            ipvm_ipld::unixfs::ExportError::Get { error, .. } => error,
+            ipvm_ipld::unixfs::ExportError::Sink(source) => source,
+            other => Self::Content(other.to_string()),
+        }
+    }
+}
+
+impl NodeError {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_path_buf(), source }
+    }
+
+    /// What to do about it, or nothing.
+    pub fn help(&self) -> String {
+        match self {
+            Self::NoHome(_) => "start with `ipvm run FILE` or `ipvm add PATH`, or set IPVM_HOME".into(),
+            Self::Folder(_) => "name a file in it".into(),
+            Self::Key { .. } => {
+                "restore the file from a copy, or move the whole home away to start anew".into()
+            }
+            Self::NoBlock(_) => "check the CID; `ipvm add` adds content".into(),
+            Self::NotOffered { .. } => "remove it from the workflow".into(),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "check the spelling".into()
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+/// Why a file or a call cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The workflow file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The workflow file is too large.
+    #[error("{} has {bytes} bytes; a workflow file may have {max}", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// The workflow file says something wrong.
+    #[error("{} is not a workflow that can be run", file.display())]
+    Invalid {
+        /// The file.
+        file: PathBuf,
+        /// Its text, for showing the places.
+        text: String,
+        /// What is wrong, where, and what to do.
+        diagnostics: Diagnostics,
+    },
+    /// No such function, or several.
+    #[error(transparent)]
+    Function(#[from] ipvm_wasm::FindError),
+    /// The wrong number of arguments.
+    #[error("{given} arguments given, {expected} expected by {function}")]
+    ArgumentCount {
+        /// The function with its types.
+        function: String,
+        /// How many it takes.
+        expected: usize,
+        /// How many there are.
+        given: usize,
+    },
+    /// An argument cannot be read.
+    #[error("argument `{name}` ({ty}): {message}")]
+    Argument {
+        /// The parameter.
+        name: String,
+        /// Its type.
+        ty: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// An argument does not fit.
+    #[error("{message} in a call of {function}")]
+    Mismatch {
+        /// The function with its types.
+        function: String,
+        /// What does not fit.
+        message: String,
+    },
+    /// The node failed.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+}
+
+impl From<ipvm_workflow::WorkflowError> for PrepareError {
+    fn from(error: ipvm_workflow::WorkflowError) -> Self {
+        Self::Node(error.into())
+    }
+}
+
+impl PrepareError {
+    /// What to do about it, or nothing. Diagnostics of a file carry their own help.
+    pub fn help(&self) -> String {
+        match self {
+            Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "check the path; a workflow is a YAML or JSON file".into()
+            }
+            Self::TooLarge { .. } => "use `each` instead of writing every task".into(),
+            Self::Argument { .. } | Self::Mismatch { .. } => {
+                "write DAG-JSON (`-1`, `\"text\"`, `[1, 2]`), or `@path` for a file's content".into()
+            }
+            Self::Node(error) => error.help(),
+            _ => String::new(),
+        }
+    }
+}

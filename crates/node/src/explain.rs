@@ -1,0 +1,307 @@
+//! Why a look-up hits or misses, and which input differs from the last time.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use ipvm_ipld::{Cid, Ipld, json};
+use ipvm_store::RunFilter;
+use ipvm_ucan::promise::Await;
+use ipvm_workflow::{Task, Workflow};
+
+use crate::memo::{computation_of, resolve};
+use crate::scribe::one_line;
+use crate::{Node, NodeError, Prepared};
+
+/// Longest value shown in a difference, in characters.
+const MAX_SHOWN: usize = 60;
+/// Most differences named for one step.
+const MAX_DIFFERENCES: usize = 16;
+
+/// What is known of one step before it runs.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// Its label; none for a task that was asked for by its CID.
+    pub label: Option<String>,
+    /// Its Task CID.
+    pub task: Cid,
+    /// Whether it hits or misses, and why.
+    pub why: Why,
+}
+
+/// Why a look-up hits or misses.
+#[derive(Clone, Debug)]
+pub enum Why {
+    /// There is a receipt to reuse.
+    Hit {
+        /// The receipt.
+        receipt: Cid,
+        /// When its work was done, in seconds since the epoch.
+        started: i64,
+        /// How long it took then, in microseconds.
+        saved_us: u64,
+        /// `task` (the very same task) or `computation` (another task, the same work).
+        by: &'static str,
+    },
+    /// It must be executed.
+    Miss {
+        /// What differs from the last time; at least one reason.
+        reasons: Vec<Difference>,
+    },
+}
+
+/// One reason for a miss.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// Nothing like it is on record.
+    New,
+    /// A file has other content.
+    File {
+        /// Its path as written.
+        path: String,
+        /// What it was.
+        was: Cid,
+        /// What it is.
+        is: Cid,
+    },
+    /// A part of the arguments has another value.
+    Value {
+        /// Which part, such as `argument 2`.
+        place: String,
+        /// What it was, as DAG-JSON.
+        was: String,
+        /// What it is.
+        is: String,
+    },
+    /// A step whose result it awaits must be executed first.
+    Input {
+        /// That step's label.
+        label: String,
+    },
+    /// It was executed, but ended in an error that is not reused.
+    NotKept {
+        /// The error, in one line.
+        error: String,
+    },
+    /// It was executed here under the same arguments by another agent, or its receipt is gone.
+    Gone,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::New => write!(out, "never computed here"),
+            Self::File { path, was, is } => write!(out, "input {path} changed: was {was}, is {is}"),
+            Self::Value { place, was, is } => write!(out, "{place} changed: was {was}, is {is}"),
+            Self::Input { label } => write!(out, "its input `{label}` must be computed first"),
+            Self::NotKept { error } => write!(out, "it ended in an error that is not reused: {error}"),
+            Self::Gone => write!(out, "its receipt is not this agent's, or gone"),
+        }
+    }
+}
+
+/// The run that a new one is compared with.
+struct Before {
+    workflow: Workflow,
+    inputs: HashMap<String, Cid>,
+}
+
+impl Node {
+    /// For each step, in the order of the file: whether it hits, and if not, why.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn explain(&self, prepared: &Prepared) -> Result<Vec<Explanation>, NodeError> {
+        let before = self.before(prepared)?;
+        let mut hits: HashMap<u32, Cid> = HashMap::new();
+        let mut found: HashMap<u32, Explanation> = HashMap::new();
+        for index in prepared.graph.order() {
+            let Some((label, step)) = prepared.step(index) else { continue };
+            let Some(task) = prepared.task(index) else { continue };
+            let why = match self.hit(prepared, &step.task, &task, &hits)? {
+                Some((receipt, why)) => {
+                    hits.insert(index, receipt);
+                    why
+                }
+                None => {
+                    let reasons = self.reasons(prepared, &before, index, &hits)?;
+                    Why::Miss { reasons }
+                }
+            };
+            found.insert(index, Explanation { label: Some(label.to_owned()), task, why });
+        }
+        let order = prepared.groups.iter().flat_map(|group| &group.members);
+        Ok(order.filter_map(|index| found.remove(index)).collect())
+    }
+
+    /// Whether a task that a user names by its CID hits, and if not, why.
+    ///
+    /// # Errors
+    /// The task is in no run on record, or the store fails.
+    pub fn explain_task(&self, task: &Cid) -> Result<Explanation, NodeError> {
+        if let Some(receipt) = self.look_up_task(task)? {
+            return Ok(Explanation { label: None, task: *task, why: hit_of(&receipt, "task") });
+        }
+        let reasons = match self.receipts_of_task(task)?.pop() {
+            Some(receipt) => vec![not_kept(&receipt)],
+            None => vec![Difference::New],
+        };
+        Ok(Explanation { label: None, task: *task, why: Why::Miss { reasons } })
+    }
+
+    /// The latest other run under the same name, else of the very same workflow.
+    fn before(&self, prepared: &Prepared) -> Result<Option<Before>, NodeError> {
+        let runs = self.store().runs(&RunFilter::Name(prepared.name.clone()), None, 16)?;
+        let other = runs.iter().find(|run| run.workflow != prepared.cid);
+        let Some(run) = other.or(runs.first()) else { return Ok(None) };
+        let inputs = match &run.invocation {
+            Some(request) => self.inputs_of(request)?,
+            None => HashMap::new(),
+        };
+        Ok(Some(Before { workflow: self.workflow(&run.workflow)?, inputs }))
+    }
+
+    fn hit(
+        &self,
+        prepared: &Prepared,
+        task: &Task,
+        cid: &Cid,
+        hits: &HashMap<u32, Cid>,
+    ) -> Result<Option<(Cid, Why)>, NodeError> {
+        if let Some(receipt) = self.look_up_task(cid)? {
+            return Ok(Some((receipt.cid(), hit_of(&receipt, "task"))));
+        }
+        let mut value = |wanted: &Await| -> Result<Ipld, NodeError> {
+            let step = prepared.graph.find(&wanted.task);
+            let receipt = step.and_then(|step| hits.get(&step)).ok_or(NodeError::NoBlock(wanted.task))?;
+            self.awaited(wanted, receipt)
+        };
+        let Ok(args) = resolve(task, &mut value) else {
+            return Ok(None);
+        };
+        let receipt = self.look_up_computation(&computation_of(task, &args)?)?;
+        Ok(receipt.map(|receipt| (receipt.cid(), hit_of(&receipt, "computation"))))
+    }
+
+    fn reasons(
+        &self,
+        prepared: &Prepared,
+        before: &Option<Before>,
+        index: u32,
+        hits: &HashMap<u32, Cid>,
+    ) -> Result<Vec<Difference>, NodeError> {
+        if let Some(task) = prepared.task(index)
+            && let Some(receipt) = self.receipts_of_task(&task)?.pop()
+        {
+            return Ok(vec![not_kept(&receipt)]);
+        }
+        let mut reasons: Vec<Difference> = prepared
+            .graph
+            .deps(index)
+            .iter()
+            .filter(|on| !hits.contains_key(on))
+            .filter_map(|on| prepared.labels.get(*on as usize))
+            .map(|label| Difference::Input { label: label.clone() })
+            .collect();
+        if let Some(before) = before
+            && let Some((label, step)) = prepared.step(index)
+            && let Some(old) = before.workflow.steps.get(label)
+        {
+            let old = Ipld::Map(old.task.args.clone());
+            let new = Ipld::Map(step.task.args.clone());
+            Comparison { prepared, before, found: &mut reasons }.compare("arguments", &old, &new);
+        }
+        if reasons.is_empty() {
+            reasons.push(Difference::New);
+        }
+        reasons.truncate(MAX_DIFFERENCES);
+        Ok(reasons)
+    }
+}
+
+struct Comparison<'a> {
+    prepared: &'a Prepared,
+    before: &'a Before,
+    found: &'a mut Vec<Difference>,
+}
+
+impl Comparison<'_> {
+    /// Names the places where two argument values differ. Values come from checked workflows, so
+    /// their depth is limited.
+    fn compare(&mut self, place: &str, old: &Ipld, new: &Ipld) {
+        if old == new || self.found.len() >= MAX_DIFFERENCES {
+            return;
+        }
+        match (old, new) {
+            (Ipld::Link(was), Ipld::Link(is)) => self.link(place, *was, *is),
+            (Ipld::List(olds), Ipld::List(news)) if olds.len() == news.len() => {
+                let base = if place == "args" { "argument" } else { place };
+                for (at, (old, new)) in olds.iter().zip(news).enumerate() {
+                    self.compare(&format!("{base} {}", at + 1), old, new);
+                }
+            }
+            (Ipld::Map(olds), Ipld::Map(news)) if olds.keys().eq(news.keys()) => {
+                for ((key, old), new) in olds.iter().zip(news.values()) {
+                    match key.as_str() {
+                        // The awaited step is named already; that its task differs says no more.
+                        "await/ok" | "await/error" | "await/*" => {}
+                        _ if place == "arguments" => self.compare(key, old, new),
+                        _ => self.compare(&format!("{place}.{key}"), old, new),
+                    }
+                }
+            }
+            _ => self.found.push(Difference::Value {
+                place: place.to_owned(),
+                was: shown(old),
+                is: shown(new),
+            }),
+        }
+    }
+
+    fn link(&mut self, place: &str, was: Cid, is: Cid) {
+        let now = self.prepared.inputs.iter().find(|(_, cid)| **cid == is);
+        let difference = match now {
+            Some((path, _)) if self.before.inputs.get(path) == Some(&was) => {
+                Difference::File { path: path.clone(), was, is }
+            }
+            _ => {
+                let name = |found: Option<&String>, cid: Cid| {
+                    found.map_or_else(|| cid.to_string(), |path| format!("{path} ({cid})"))
+                };
+                let old = self.before.inputs.iter().find(|(_, cid)| **cid == was);
+                Difference::Value {
+                    place: place.to_owned(),
+                    was: name(old.map(|(path, _)| path), was),
+                    is: name(now.map(|(path, _)| path), is),
+                }
+            }
+        };
+        if !self.found.contains(&difference) {
+            self.found.push(difference);
+        }
+    }
+}
+
+fn hit_of(receipt: &ipvm_ucan::Receipt, by: &'static str) -> Why {
+    let meta = &receipt.payload().meta;
+    Why::Hit {
+        receipt: receipt.cid(),
+        started: meta.started,
+        saved_us: u64::try_from(meta.took).unwrap_or(0),
+        by,
+    }
+}
+
+fn not_kept(receipt: &ipvm_ucan::Receipt) -> Difference {
+    match &receipt.payload().out {
+        ipvm_ucan::Outcome::Error(error) => Difference::NotKept { error: one_line(error) },
+        ipvm_ucan::Outcome::Ok(_) => Difference::Gone,
+    }
+}
+
+fn shown(value: &Ipld) -> String {
+    let text = json::to_string(value);
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+        None => text,
+    }
+}

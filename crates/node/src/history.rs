@@ -1,0 +1,278 @@
+//! What is on record: runs, receipts, results, and names that users give for them.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+
+use ipvm_ipld::{Cid, Ipld, parse_cid};
+use ipvm_store::{RunFilter, RunStatus};
+use ipvm_ucan::{Invocation, Outcome, Receipt};
+use ipvm_workflow::{Failure, Workflow};
+
+use crate::report::{RunInfo, RunReport, RunState, Status};
+use crate::run::step_report;
+use crate::scribe::{Record, now};
+use crate::{Access, Node, NodeError, Prepared};
+
+/// Shortest prefix of a CID that may stand for it, in characters.
+const MIN_PREFIX: usize = 8;
+/// Most receipts and runs searched for a prefix.
+const MAX_SEARCHED: usize = 100_000;
+
+impl Node {
+    /// A receipt by its CID.
+    ///
+    /// # Errors
+    /// The store fails, or what has this CID is not a receipt.
+    pub fn receipt(&self, cid: &Cid) -> Result<Option<Receipt>, NodeError> {
+        match self.store().receipt(cid)? {
+            Some(stored) => Ok(Some(Receipt::decode(&stored.block)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The latest receipts, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// The store fails or a receipt in it is damaged.
+    pub fn receipts(&self, limit: usize) -> Result<Vec<Receipt>, NodeError> {
+        let rows = self.store().recent_receipts(None, limit)?;
+        rows.iter().map(|row| Ok(Receipt::decode(&row.block)?)).collect()
+    }
+
+    /// Every receipt of a task, oldest first.
+    ///
+    /// # Errors
+    /// As [`Node::receipts`].
+    pub fn receipts_of_task(&self, task: &Cid) -> Result<Vec<Receipt>, NodeError> {
+        let rows = self.store().receipts_by_task(task)?;
+        rows.iter().map(|row| Ok(Receipt::decode(&row.block)?)).collect()
+    }
+
+    /// The result in a receipt.
+    ///
+    /// # Errors
+    /// There is no such receipt, or the store fails.
+    pub fn outcome(&self, receipt: &Cid) -> Result<Outcome, NodeError> {
+        let found = self.receipt(receipt)?.ok_or(NodeError::NoBlock(*receipt))?;
+        Ok(found.payload().out.clone())
+    }
+
+    /// The invocation that a receipt answers: subject, command and arguments as signed.
+    ///
+    /// # Errors
+    /// It is not here.
+    pub fn invocation_of(&self, receipt: &Receipt) -> Result<Invocation, NodeError> {
+        let bytes = self.block_or_missing(&receipt.payload().meta.inv)?;
+        Ok(Invocation::decode(&bytes)?)
+    }
+
+    /// The latest runs, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn runs(&self, limit: usize) -> Result<Vec<RunInfo>, NodeError> {
+        let rows = self.store().runs(&RunFilter::All, None, limit)?;
+        Ok(rows.into_iter().filter_map(run_info).collect())
+    }
+
+    /// The run that a user means: by its CID or its workflow's, a unique prefix of one, or the
+    /// workflow's name; the latest of several runs of one workflow.
+    ///
+    /// # Errors
+    /// Nothing, or more than one workflow, is meant by `id`.
+    pub fn find_run(&self, id: &str) -> Result<RunInfo, NodeError> {
+        let mut found: Option<RunInfo> = None;
+        for run in self.runs(MAX_SEARCHED)? {
+            let by_cid = |cid: &Cid| is_meant(id, cid);
+            if run.name != id && !by_cid(&run.run) && !by_cid(&run.workflow) {
+                continue;
+            }
+            match &found {
+                Some(other) if run.name == id || other.workflow == run.workflow => {}
+                Some(_) => return Err(NodeError::Name(format!("`{id}` stands for several runs; write more of it"))),
+                None => found = Some(run),
+            }
+        }
+        found.ok_or_else(|| {
+            NodeError::Name(format!("no run here is called `{id}`; `ipvm workflow list` shows them"))
+        })
+    }
+
+    /// The CID that a user means: itself, or a unique prefix of one that is on record.
+    ///
+    /// # Errors
+    /// `name` is neither, or stands for several.
+    pub fn find_cid(&self, name: &str) -> Result<Cid, NodeError> {
+        let error = match parse_cid(name) {
+            Ok(cid) => return Ok(cid),
+            Err(error) => error,
+        };
+        if name.len() < MIN_PREFIX || !name.starts_with("baf") {
+            return Err(NodeError::Name(format!("`{name}` is not a CID: {error}")));
+        }
+        let mut found: Vec<Cid> = Vec::new();
+        let mut consider = |cid: Cid| {
+            if is_meant(name, &cid) && !found.contains(&cid) {
+                found.push(cid);
+            }
+        };
+        for row in self.store().recent_receipts(None, MAX_SEARCHED)? {
+            consider(row.cid);
+            if let Ok(receipt) = Receipt::decode(&row.block) {
+                consider(receipt.payload().ran);
+            }
+        }
+        for run in self.runs(MAX_SEARCHED)? {
+            consider(run.run);
+            consider(run.workflow);
+        }
+        match found.as_slice() {
+            [one] => Ok(*one),
+            [] => Err(NodeError::Name(format!(
+                "nothing on record starts with `{name}`; for a block, write its whole CID"
+            ))),
+            several => Err(NodeError::Name(format!(
+                "`{name}` stands for {} things; write more of it",
+                several.len()
+            ))),
+        }
+    }
+
+    /// A run as it is on record.
+    ///
+    /// # Errors
+    /// The store fails or its workflow is not here.
+    pub fn run_report(&self, run: &RunInfo) -> Result<RunReport, NodeError> {
+        let prepared = Prepared::of_workflow(run.name.clone(), self.workflow(&run.workflow)?)?;
+        let mut records = vec![None; prepared.labels.len()];
+        let mut mismatches = HashMap::new();
+        for step in self.store().steps(run.id)? {
+            let Some(id) = step.receipt else { continue };
+            let Some(stored) = self.store().receipt_at(id)? else { continue };
+            let receipt = Receipt::decode(&stored.block)?;
+            if let Outcome::Error(error) = &receipt.payload().out
+                && let Some(Failure::BranchMismatch { from, .. }) = Failure::from_ipld(error)
+            {
+                mismatches.insert(step.index, from);
+            }
+            let memo = receipt.payload().meta.started < run.started
+                || receipt.payload().meta.memo.is_some();
+            if let Some(slot) = records.get_mut(step.index as usize) {
+                *slot = Some(Record::of(&receipt, memo));
+            }
+        }
+        let by_receipt: HashMap<Cid, &String> = prepared
+            .labels
+            .iter()
+            .zip(&records)
+            .filter_map(|(label, record)| Some((record.as_ref()?.receipt, label)))
+            .collect();
+        let steps: Vec<_> = (0..)
+            .zip(records.clone())
+            .map(|(index, record)| {
+                let from = mismatches.get(&index).and_then(|from| by_receipt.get(from));
+                step_report(&prepared, index, record, from.map(|label| (*label).clone()))
+            })
+            .collect();
+        let reused = steps.iter().filter(|step| step.memo);
+        let executed = steps.iter().filter(|step| {
+            !step.memo && step.status != Status::Pending && step.because.is_none()
+        });
+        Ok(RunReport {
+            workflow: run.workflow,
+            run: run.run,
+            name: run.name.clone(),
+            status: run.status,
+            executed: executed.clone().count() as u64,
+            reused: reused.clone().count() as u64,
+            saved_us: reused.map(|step| step.took_us).sum(),
+            took_us: executed.map(|step| step.took_us).sum(),
+            steps,
+        })
+    }
+
+    /// The workflow with this CID.
+    ///
+    /// # Errors
+    /// It, or a part of it, is not here.
+    pub fn workflow(&self, cid: &Cid) -> Result<Workflow, NodeError> {
+        let root = self.block_or_missing(cid)?;
+        Workflow::decode(&root, &mut |chunk| self.block_or_missing(chunk))
+            .map_err(|error| NodeError::Name(format!("{cid} is not a workflow: {error}")))
+    }
+
+    /// Ends an unfinished run: now, if no process carries it out; else that process is asked to.
+    ///
+    /// # Errors
+    /// It is finished already, or the store fails.
+    pub fn cancel_run(&self, run: &RunInfo) -> Result<(), NodeError> {
+        if run.status != RunState::Running {
+            return Err(NodeError::Name(format!(
+                "run {} is not under way: it ended {}",
+                run.run,
+                run.status.as_str()
+            )));
+        }
+        if self.access() == Access::Read {
+            let path = self.cancel_path(run.id);
+            let failed = |source| NodeError::io("write", &path, source);
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent).map_err(failed)?;
+            }
+            return fs::write(&path, run.run.to_string()).map_err(failed);
+        }
+        self.set_status(run.id, RunStatus::Cancelled, Some(now()))
+    }
+
+    /// Whether another process asked for the end of this run.
+    pub(crate) fn cancel_asked(&self, run: ipvm_store::RunId) -> bool {
+        self.cancel_path(run).exists()
+    }
+
+    /// Takes the request for the end of this run, if there is one, off the record.
+    pub(crate) fn take_cancel(&self, run: ipvm_store::RunId) -> bool {
+        fs::remove_file(self.cancel_path(run)).is_ok()
+    }
+
+    fn cancel_path(&self, run: ipvm_store::RunId) -> PathBuf {
+        self.home().join("cancel").join(run.to_string())
+    }
+
+    /// The files a run read: path as written, content.
+    pub(crate) fn inputs_of(&self, request: &Cid) -> Result<HashMap<String, Cid>, NodeError> {
+        let Some(bytes) = self.block(request)? else { return Ok(HashMap::new()) };
+        let request = Invocation::decode(&bytes)?;
+        let meta = request.payload().meta.as_ref();
+        let Some(Ipld::Map(inputs)) = meta.and_then(|meta| meta.get("inputs")) else {
+            return Ok(HashMap::new());
+        };
+        let links = inputs.iter().filter_map(|(path, value)| match value {
+            Ipld::Link(cid) => Some((path.clone(), *cid)),
+            _ => None,
+        });
+        Ok(links.collect())
+    }
+}
+
+fn is_meant(written: &str, cid: &Cid) -> bool {
+    written.len() >= MIN_PREFIX && cid.to_string().starts_with(written)
+}
+
+fn run_info(run: ipvm_store::RunInfo) -> Option<RunInfo> {
+    Some(RunInfo {
+        workflow: run.workflow,
+        run: run.invocation?,
+        name: run.name.unwrap_or_default(),
+        status: match run.status {
+            RunStatus::Running => RunState::Running,
+            RunStatus::Ok => RunState::Ok,
+            RunStatus::Error => RunState::Error,
+            RunStatus::Cancelled => RunState::Cancelled,
+        },
+        started: run.started,
+        tasks: u64::from(run.tasks),
+        done: u64::from(run.done),
+        id: run.id,
+    })
+}

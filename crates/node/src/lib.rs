@@ -1,0 +1,44 @@
+//! A whole node as a library: keys, store, engine and scheduler, assembled.
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use ipvm_node::{Access, Cancel, FileRequest, Node, RunOptions};
+//!
+//! let node = Node::open(Path::new("/tmp/home"), Access::Write)?;
+//! let request = FileRequest { file: "workflow.yaml".into(), ..FileRequest::default() };
+//! let prepared = node.prepare(&request)?;
+//! let report = node.run(&prepared, &RunOptions::default(), &Cancel::new(), &mut |_| ())?;
+//! println!("{} executed, {} reused", report.executed, report.reused);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod arguments;
+mod check;
+mod content;
+mod error;
+mod explain;
+mod history;
+mod home;
+mod memo;
+mod modules;
+mod node;
+mod prepare;
+mod report;
+mod run;
+mod runner;
+mod scribe;
+mod sources;
+mod trace;
+mod worker;
+
+pub use check::Verified;
+pub use ipvm_wasm::Cancel;
+pub use content::Added;
+pub use error::{NodeError, PrepareError};
+pub use explain::{Difference, Explanation, Why};
+pub use node::{Access, Node};
+pub use prepare::{CallRequest, FileRequest, Group, Prepared};
+pub use report::{Progress, RunInfo, RunReport, RunState, Status, StepReport};
+pub use run::RunOptions;
+pub use trace::{Trace, TraceInput};

@@ -1,0 +1,87 @@
+//! Looking results up instead of computing them.
+//!
+//! The same task, or another task with the same computation, is answered by its receipt, if that
+//! receipt is this agent's own. Limit, timeout, crash and cancellation errors are on record, but
+//! never an answer.
+
+use std::collections::BTreeMap;
+
+use ipvm_ipld::{Cid, Ipld};
+use ipvm_store::{ReceiptId, StoredReceipt};
+use ipvm_ucan::promise::{self, Await};
+use ipvm_ucan::{Outcome, Receipt};
+use ipvm_workflow::{Computation, Failure, Task};
+
+use crate::{Node, NodeError};
+
+/// Arguments of a command, by name.
+pub(crate) type Args = BTreeMap<String, Ipld>;
+
+/// Whether a result may stand for later runs of the same work.
+pub(crate) fn is_reusable(out: &Outcome) -> bool {
+    match out {
+        Outcome::Ok(_) => true,
+        Outcome::Error(error) => Failure::from_ipld(error).is_none_or(|own| own.memoisable()),
+    }
+}
+
+/// The memo key of a pure task whose promises are resolved.
+pub(crate) fn computation_of(task: &Task, args: &Args) -> Result<Cid, NodeError> {
+    Ok(Computation { cmd: task.cmd.clone(), args: args.clone() }.cid()?)
+}
+
+/// The arguments of a task with each promise replaced by what `lookup` gives for it.
+pub(crate) fn resolve(
+    task: &Task,
+    lookup: &mut dyn FnMut(&Await) -> Result<Ipld, NodeError>,
+) -> Result<Args, NodeError> {
+    match promise::resolve(&Ipld::Map(task.args.clone()), lookup)? {
+        Ipld::Map(args) => Ok(args),
+        _ => Err(NodeError::Internal("resolved arguments are not a map".into())),
+    }
+}
+
+impl Node {
+    /// The receipt that answers this very task, if there is one.
+    ///
+    /// # Errors
+    /// The store cannot be read or a receipt in it is damaged.
+    pub fn look_up_task(&self, task: &Cid) -> Result<Option<Receipt>, NodeError> {
+        Ok(self.find_by_task(task)?.map(|(_, receipt)| receipt))
+    }
+
+    /// A receipt of any task with this computation, if there is one.
+    ///
+    /// # Errors
+    /// As [`Node::look_up_task`].
+    pub fn look_up_computation(&self, computation: &Cid) -> Result<Option<Receipt>, NodeError> {
+        Ok(self.find_by_computation(computation)?.map(|(_, receipt)| receipt))
+    }
+
+    pub(crate) fn find_by_task(
+        &self,
+        task: &Cid,
+    ) -> Result<Option<(ReceiptId, Receipt)>, NodeError> {
+        self.first_reusable(self.store().receipts_by_task(task)?)
+    }
+
+    pub(crate) fn find_by_computation(
+        &self,
+        computation: &Cid,
+    ) -> Result<Option<(ReceiptId, Receipt)>, NodeError> {
+        self.first_reusable(self.store().receipts_by_computation(computation)?)
+    }
+
+    fn first_reusable(
+        &self,
+        rows: Vec<StoredReceipt>,
+    ) -> Result<Option<(ReceiptId, Receipt)>, NodeError> {
+        for row in rows {
+            let receipt = Receipt::decode(&row.block)?;
+            if receipt.executor() == self.agent() && is_reusable(&receipt.payload().out) {
+                return Ok(Some((row.id, receipt)));
+            }
+        }
+        Ok(None)
+    }
+}

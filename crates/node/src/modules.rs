@@ -1,0 +1,65 @@
+//! Modules: loaded for running, or only looked at.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ipvm_ipld::{Cid, Limits, cbor, unixfs};
+use ipvm_wasm::{Interface, Module};
+
+use crate::{Node, NodeError};
+
+/// Largest cached description of a module's functions, in bytes.
+const MAX_INTERFACE: usize = 4 << 20;
+
+impl Node {
+    /// The functions of a module, from the cache if it was seen before: then no engine starts.
+    pub(crate) fn interface_by_cid(&self, module: &Cid) -> Result<Arc<Interface>, NodeError> {
+        let path = self.interface_path(module);
+        if let Some(interface) = read_interface(&path) {
+            return Ok(Arc::new(interface));
+        }
+        let interface = Arc::new(self.module(module)?.interface().clone());
+        // A cache that cannot be written costs time, nothing else.
+        let _ = self.write_interface(&path, &interface);
+        Ok(interface)
+    }
+
+    /// The module, compiled, ready to be called.
+    pub(crate) fn module(&self, cid: &Cid) -> Result<Module, NodeError> {
+        let mut fetch = || {
+            let mut bytes = Vec::new();
+            let mut get = |cid: &Cid| self.block_or_missing(cid);
+            let mut sink = |piece: &[u8]| {
+                bytes.extend_from_slice(piece);
+                Ok::<(), NodeError>(())
+            };
+            unixfs::export(cid, &mut get, &mut sink)?;
+            Ok::<Vec<u8>, NodeError>(bytes)
+        };
+        let loaded = self.engine()?.load(cid, &mut fetch);
+        loaded.map_err(|error| NodeError::Module { module: *cid, message: error.to_string() })
+    }
+
+    fn interface_path(&self, module: &Cid) -> PathBuf {
+        self.home_paths().cache().join("interfaces").join(module.to_string())
+    }
+
+    fn write_interface(&self, path: &PathBuf, interface: &Interface) -> Result<(), NodeError> {
+        let bytes = cbor::encode(&interface.to_ipld())?;
+        let failed = |source| NodeError::io("write", path, source);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(failed)?;
+        }
+        let temporary = path.with_extension(format!("{}.new", std::process::id()));
+        fs::write(&temporary, bytes).map_err(failed)?;
+        fs::rename(&temporary, path).map_err(failed)
+    }
+}
+
+/// A damaged or outdated description is as good as none.
+fn read_interface(path: &PathBuf) -> Option<Interface> {
+    let bytes = fs::read(path).ok()?;
+    let limits = Limits { bytes: MAX_INTERFACE, ..Limits::default() };
+    Interface::from_ipld(cbor::decode(&bytes, limits).ok()?).ok()
+}

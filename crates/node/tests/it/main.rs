@@ -1,0 +1,9 @@
+//! A whole node, driven as the command line drives it, on real folders.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod helpers;
+mod history;
+mod limits;
+mod memo;
+mod running;
+mod sources;

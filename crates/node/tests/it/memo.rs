@@ -1,0 +1,122 @@
+//! Reuse: what was computed is not computed again, and nothing else is reused.
+
+use ipvm_node::{RunOptions, RunState, Why};
+use ipvm_testkit::Folder;
+
+use crate::helpers::{open, prepare, results, run, run_with, step, workflow};
+
+const CHAIN: &str = "  sum: { mod: calc.wasm, fun: add, args: [2, 3] }
+  more: { mod: calc.wasm, fun: add, args: [{await: sum}, 1] }
+  other: { mod: calc.wasm, fun: add, args: [7, 1] }
+";
+
+#[test]
+fn the_same_workflow_again_executes_nothing() {
+    let folder = Folder::with_workflow(&workflow(CHAIN));
+    let node = open(&folder.home());
+    let first = run(&node, &folder);
+    assert_eq!((first.executed, first.reused), (3, 0));
+    let again = run(&node, &folder);
+    assert_eq!((again.executed, again.reused, again.status), (0, 3, RunState::Ok));
+    assert_eq!(again.run, first.run, "answered from the same run");
+    let receipts = |report: &ipvm_node::RunReport| -> Vec<_> {
+        report.steps.iter().map(|step| step.receipt).collect()
+    };
+    assert_eq!(receipts(&first), receipts(&again));
+    assert_eq!(node.runs(10).unwrap().len(), 1);
+
+    // After a restart too.
+    drop(node);
+    let node = open(&folder.home());
+    let again = run(&node, &folder);
+    assert_eq!((again.executed, again.reused), (0, 3));
+
+    // A new run on demand is answered by the same receipts.
+    let anew = run_with(&node, &folder, RunOptions { memo: true, again: true });
+    assert_eq!((anew.executed, anew.reused), (0, 3));
+    assert_ne!(anew.run, first.run);
+
+    // Without memory everything is executed, with the same results.
+    let fresh = run_with(&node, &folder, RunOptions { memo: false, again: false });
+    assert_eq!((fresh.executed, fresh.reused), (3, 0));
+    assert_eq!(results(&node, &fresh), results(&node, &first));
+}
+
+#[test]
+fn a_change_reruns_what_depends_on_it_and_nothing_else() {
+    let folder = Folder::with_workflow(&workflow(CHAIN));
+    let node = open(&folder.home());
+    run(&node, &folder);
+    folder.write("workflow.yaml", workflow(CHAIN).replace("[2, 3]", "[2, 4]"));
+    let why = node.explain(&prepare(&node, &folder)).unwrap();
+    let told: Vec<String> = why
+        .iter()
+        .map(|one| match &one.why {
+            Why::Hit { .. } => format!("{} hit", one.label.as_deref().unwrap()),
+            Why::Miss { reasons } => {
+                let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+                format!("{} {}", one.label.as_deref().unwrap(), reasons.join("; "))
+            }
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "sum argument 2 changed: was 3, is 4",
+            "more its input `sum` must be computed first",
+            "other hit"
+        ]
+    );
+    let report = run(&node, &folder);
+    assert_eq!((report.executed, report.reused), (2, 1));
+    assert!(step(&report, "other").memo);
+}
+
+#[test]
+fn the_same_computation_under_another_task_is_reused_by_a_new_receipt() {
+    let folder = Folder::with_workflow(&workflow(
+        "  direct: { mod: calc.wasm, fun: add, args: [5, 1] }
+",
+    ));
+    let node = open(&folder.home());
+    let first = run(&node, &folder);
+    folder.write("workflow.yaml", workflow(CHAIN));
+    let report = run(&node, &folder);
+    assert_eq!((report.executed, report.reused), (2, 1));
+    let more = node.receipt(&step(&report, "more").receipt.unwrap()).unwrap().unwrap();
+    let original = step(&first, "direct").receipt.unwrap();
+    assert_eq!(more.payload().meta.memo, Some(original), "links the original");
+    assert_ne!(more.cid(), original);
+    assert_eq!(more.payload().ran, step(&report, "more").task);
+}
+
+#[test]
+fn equal_tasks_in_one_workflow_are_executed_once() {
+    let twins = "  a: { mod: calc.wasm, fun: add, args: [2, 3] }
+  b: { mod: calc.wasm, fun: add, args: [2, 3] }
+  c: { each: [1, 1, 1], mod: calc.wasm, fun: add, args: [{item: true}, 0] }
+  all: { mod: calc.wasm, fun: total, args: [{await: c}] }
+";
+    let folder = Folder::with_workflow(&workflow(twins));
+    let node = open(&folder.home());
+    for memo in [false, true] {
+        let report = run_with(&node, &folder, RunOptions { memo, again: true });
+        let executed = if memo { 0 } else { 3 };
+        assert_eq!((report.executed, report.reused), (executed, 6 - executed));
+        assert_eq!(results(&node, &report)["all"], r#"{"ok":3}"#);
+    }
+}
+
+#[test]
+fn errors_of_functions_are_reused_like_results_crashes_are_not() {
+    let folder = Folder::with_workflow(&workflow(
+        "  odd: { mod: calc.wasm, fun: halve, args: [3] }
+  trap: { mod: calc.wasm, fun: trap, args: [] }
+",
+    ));
+    let node = open(&folder.home());
+    assert_eq!(run(&node, &folder).executed, 2);
+    let again = run(&node, &folder);
+    assert_eq!((again.executed, again.reused, again.status), (1, 1, RunState::Error));
+    assert!(step(&again, "odd").memo);
+}

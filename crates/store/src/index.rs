@@ -1,0 +1,514 @@
+//! Look-ups by key: `index.db`, which may be deleted at any time, and the tail that it does not cover.
+//!
+//! Invariant: a receipt that is committed is in the index, in the tail, or in both. A look-up asks the tail first
+//! and the index afterwards, a merge commits to the index first and forgets in the tail afterwards, so that no
+//! receipt is missed in between; those seen twice are dropped by their id.
+
+use crate::conn::{self, Access, Pool, Sync, lock};
+use crate::error::{Context, StoreError};
+use crate::limits::{LOAD_ROWS, MERGE_STEP_KEYS};
+use crate::options::Tuning;
+use crate::schema::{self, Mark, PAIR_BYTES};
+use crate::tail::{Generation, KeyKind, KeyRow, Tail};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+const LOADING: &str = "loading the newest receipts' keys";
+const MERGING: &str = "merging into the index";
+const LOOKING_UP: &str = "looking up a receipt";
+/// Attempts of one look-up: a damaged index is rebuilt once, and a second failure is an error.
+const ATTEMPTS: usize = 2;
+
+impl KeyKind {
+    fn select_sql(self) -> &'static str {
+        match self {
+            Self::Cid => "SELECT id FROM by_cid WHERE key = ?1",
+            Self::Task => "SELECT id FROM by_task WHERE key = ?1",
+            Self::Computation => "SELECT id FROM by_comp WHERE key = ?1",
+        }
+    }
+
+    fn insert_sql(self) -> &'static str {
+        match self {
+            Self::Cid => "INSERT OR IGNORE INTO by_cid(key, id) VALUES(?1, ?2)",
+            Self::Task => "INSERT OR IGNORE INTO by_task(key, id) VALUES(?1, ?2)",
+            Self::Computation => "INSERT OR IGNORE INTO by_comp(key, id) VALUES(?1, ?2)",
+        }
+    }
+
+    fn count_sql(self) -> &'static str {
+        match self {
+            Self::Cid => "SELECT count(*) FROM by_cid WHERE id <= ?1",
+            Self::Task => "SELECT count(*) FROM by_task WHERE id <= ?1",
+            Self::Computation => "SELECT count(*) FROM by_comp WHERE id <= ?1",
+        }
+    }
+
+    /// Its name in messages.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Cid => "CID",
+            Self::Task => "task",
+            Self::Computation => "computation",
+        }
+    }
+}
+
+/// What loading has found out; guarded by one lock, so that only one thread loads.
+#[derive(Debug, Default)]
+struct Loading {
+    /// Newest receipt that was loaded into the tail or found covered. Only a reader without the writer's commits
+    /// goes on from here.
+    through: i64,
+}
+
+/// Look-ups by key.
+pub(crate) struct Index {
+    path: PathBuf,
+    pair: [u8; PAIR_BYTES],
+    writable: bool,
+    tuning: Tuning,
+    main: Arc<Pool>,
+    readers: Pool,
+    tail: RwLock<Tail>,
+    /// Whether tail and index cover every receipt.
+    loaded: AtomicBool,
+    /// Whether `readers` may be asked: false only for a reader that found no usable index.
+    usable: AtomicBool,
+    /// Set when the store closes, so that a long rebuild ends.
+    stop: AtomicBool,
+    loading: Mutex<Loading>,
+    /// The connection that merges.
+    merger: Mutex<Option<Connection>>,
+}
+
+impl Index {
+    pub(crate) fn new(
+        path: PathBuf,
+        main: Arc<Pool>,
+        pair: [u8; PAIR_BYTES],
+        access: Access,
+        tuning: Tuning,
+    ) -> Self {
+        Self {
+            readers: Pool::new(path.clone(), access),
+            path,
+            pair,
+            writable: access != Access::ReadOnly,
+            tuning,
+            main,
+            tail: RwLock::default(),
+            loaded: AtomicBool::new(false),
+            usable: AtomicBool::new(true),
+            stop: AtomicBool::new(false),
+            loading: Mutex::default(),
+            merger: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds the receipts of one commit; called by the writer before it tells anybody.
+    pub(crate) fn append(&self, rows: &[KeyRow]) {
+        if !rows.is_empty() {
+            self.tail_mut(|tail| tail.push(rows));
+        }
+    }
+
+    /// Receipts that only the tail covers.
+    pub(crate) fn backlog(&self) -> usize {
+        self.tail
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
+    }
+
+    /// Whether look-ups are ready.
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.loaded.load(Ordering::Acquire)
+    }
+
+    /// Makes a rebuild that is under way end with an error.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
+    /// Rows whose key of this kind is `key`, oldest first. The caller checks that they are what it wants: keys are
+    /// cut, and an index may be wrong.
+    pub(crate) fn find(&self, kind: KeyKind, key: i64) -> Result<Vec<i64>, StoreError> {
+        let mut attempt = 1;
+        loop {
+            self.load()?;
+            if !self.writable {
+                self.refresh()?;
+            }
+            let mut found = Vec::new();
+            self.tail
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .find(kind, key, &mut found);
+            match self.find_indexed(kind, key, &mut found) {
+                Ok(()) => {
+                    found.sort_unstable();
+                    found.dedup();
+                    return Ok(found);
+                }
+                Err(error) if error.is_damage() && self.writable && attempt < ATTEMPTS => {
+                    self.rebuild()?
+                }
+                Err(error) if error.is_damage() && !self.writable => return Err(self.absent()),
+                Err(error) => return Err(error),
+            }
+            attempt += 1;
+        }
+    }
+
+    fn find_indexed(
+        &self,
+        kind: KeyKind,
+        key: i64,
+        found: &mut Vec<i64>,
+    ) -> Result<(), StoreError> {
+        if !self.usable.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.readers.with(|conn| {
+            let mut select = conn
+                .prepare_cached(kind.select_sql())
+                .at(&self.path, LOOKING_UP)?;
+            let mut rows = select.query([key]).at(&self.path, LOOKING_UP)?;
+            while let Some(row) = rows.next().at(&self.path, LOOKING_UP)? {
+                found.push(row.get(0).at(&self.path, LOOKING_UP)?);
+            }
+            Ok(())
+        })
+    }
+
+    /// Makes sure that tail and index cover every receipt. The first caller does the work, others wait for it.
+    pub(crate) fn load(&self) -> Result<(), StoreError> {
+        if self.loaded.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut loading = lock(&self.loading);
+        if self.loaded.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.load_locked(&mut loading)
+    }
+
+    fn load_locked(&self, loading: &mut Loading) -> Result<(), StoreError> {
+        let last = self.last_receipt()?;
+        let mark = if self.writable {
+            self.open_or_create(last)?
+        } else {
+            self.probe(last)?
+        };
+        self.load_rows(mark, last)?;
+        loading.through = last;
+        self.loaded.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Opens the index for merging; one that is missing, torn or of another store is made anew.
+    fn open_or_create(&self, last: i64) -> Result<i64, StoreError> {
+        let mut merger = lock(&self.merger);
+        let opened = conn::open(&self.path, Access::Write).and_then(|conn| {
+            let mark = self.checked_mark(&conn, last)?;
+            conn::set_up_writer(&conn, &self.path, Sync::Normal)?;
+            Ok((conn, mark))
+        });
+        match opened {
+            Ok((conn, Some(mark))) => {
+                *merger = Some(conn);
+                return Ok(mark.id);
+            }
+            Ok((_, None)) => {}
+            Err(error) if error.is_damage() => {}
+            Err(error) => return Err(error),
+        }
+        self.readers.clear();
+        remove_database(&self.path)?;
+        let conn = conn::open(&self.path, Access::Write)?;
+        schema::create_index(&conn, &self.path, &self.pair)?;
+        conn::set_up_writer(&conn, &self.path, Sync::Normal)?;
+        *merger = Some(conn);
+        Ok(0)
+    }
+
+    /// What a handle that may not write finds: the index if it is good, else nothing, if memory can replace it.
+    fn probe(&self, last: i64) -> Result<i64, StoreError> {
+        let mark = self
+            .readers
+            .with(|conn| self.checked_mark(conn, last))
+            .ok()
+            .flatten();
+        if mark.is_none() {
+            self.usable.store(false, Ordering::Release);
+        }
+        let from = mark.map_or(0, |mark| mark.id);
+        let rows = usize::try_from(last.saturating_sub(from)).unwrap_or(usize::MAX);
+        if rows > self.tuning.tail_rows_max {
+            Err(self.absent())
+        } else {
+            Ok(from)
+        }
+    }
+
+    /// The index's mark, if it belongs to this store in the state in which the store is: after a restore from a
+    /// backup, receipts that the index covers may be missing or others.
+    fn checked_mark(&self, conn: &Connection, last: i64) -> Result<Option<Mark>, StoreError> {
+        let Some(mark) = schema::index_mark(conn, &self.path, &self.pair)? else {
+            return Ok(None);
+        };
+        if mark.id == 0 {
+            return Ok(Some(mark));
+        }
+        if mark.id > last {
+            return Ok(None);
+        }
+        let key = self.main.with(|conn| {
+            conn.query_row(
+                "SELECT k_cid FROM receipt WHERE id = ?1",
+                [mark.id],
+                |row| row.get::<_, i64>(0),
+            )
+            .optional()
+            .at(self.main.path(), LOADING)
+        })?;
+        Ok((key == Some(mark.key)).then_some(mark))
+    }
+
+    /// Puts the keys of the receipts after `from`, through `to`, into the index as far as they fill merges, and
+    /// the rest into the tail.
+    fn load_rows(&self, from: i64, to: i64) -> Result<(), StoreError> {
+        let mut waiting: Vec<KeyRow> = Vec::new();
+        let mut next = from;
+        while next < to {
+            if self.stop.load(Ordering::Acquire) {
+                return Err(StoreError::Stopped {
+                    reason: "it is being closed".into(),
+                });
+            }
+            let rows = self.read_rows(next, to)?;
+            let Some(newest) = rows.last() else { break };
+            next = newest.id;
+            waiting.extend(rows);
+            let enough = if next < to {
+                self.tuning.rebuild_rows
+            } else {
+                self.tuning.merge_rows_max
+            };
+            if self.writable && waiting.len() >= enough {
+                let mut generation = Tail::default();
+                generation.extend(&waiting);
+                waiting.clear();
+                if let Some(generation) = generation.start_merge() {
+                    self.merge_generation(lock(&self.merger).as_ref(), &generation)?;
+                }
+            }
+        }
+        self.tail_mut(|tail| tail.extend(&waiting));
+        Ok(())
+    }
+
+    fn read_rows(&self, after: i64, through: i64) -> Result<Vec<KeyRow>, StoreError> {
+        let path = self.main.path();
+        let sql = "SELECT id, k_cid, k_task, k_comp FROM receipt WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
+        self.main.with(|conn| {
+            let mut select = conn.prepare_cached(sql).at(path, LOADING)?;
+            let row = |row: &rusqlite::Row<'_>| {
+                Ok(KeyRow {
+                    id: row.get(0)?,
+                    cid: row.get(1)?,
+                    task: row.get(2)?,
+                    computation: row.get(3)?,
+                })
+            };
+            let rows = select
+                .query_map(params![after, through, LOAD_ROWS as i64], row)
+                .at(path, LOADING)?;
+            rows.collect::<rusqlite::Result<_>>().at(path, LOADING)
+        })
+    }
+
+    /// Adds the receipts that another process has committed since the last look-up.
+    fn refresh(&self) -> Result<(), StoreError> {
+        let last = self.last_receipt()?;
+        let mut loading = lock(&self.loading);
+        if last <= loading.through {
+            return Ok(());
+        }
+        self.load_rows(loading.through, last)?;
+        loading.through = last;
+        if self.backlog() <= self.tuning.tail_rows_max {
+            return Ok(());
+        }
+        // The writer may have replaced the file since it was opened here.
+        self.readers.clear();
+        let mark = self
+            .readers
+            .with(|conn| self.checked_mark(conn, last))
+            .ok()
+            .flatten()
+            .ok_or_else(|| self.absent())?;
+        self.usable.store(true, Ordering::Release);
+        self.tail_mut(|tail| tail.forget_through(mark.id));
+        if self.backlog() > self.tuning.tail_rows_max {
+            Err(self.absent())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Merges the tail into the index. Look-ups go on meanwhile.
+    pub(crate) fn merge(&self) -> Result<(), StoreError> {
+        self.load()?;
+        match self.merge_tail() {
+            Err(error) if error.is_damage() => self.rebuild(),
+            merged => merged,
+        }
+    }
+
+    /// The lock is held from choosing the receipts until they are forgotten: a rebuild in between would begin a
+    /// new index whose mark must not move past what it has.
+    fn merge_tail(&self) -> Result<(), StoreError> {
+        let merger = lock(&self.merger);
+        if !self.loaded.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        if let Some(generation) = self.tail_mut(Tail::start_merge) {
+            self.merge_generation(merger.as_ref(), &generation)?;
+            self.tail_mut(Tail::finish_merge);
+        }
+        Ok(())
+    }
+
+    /// Puts a generation into the index. It goes in by small transactions, each of which may be repeated; the
+    /// mark moves with the last.
+    fn merge_generation(
+        &self,
+        merger: Option<&Connection>,
+        generation: &Generation,
+    ) -> Result<(), StoreError> {
+        let (Some(mark), Some(conn)) = (generation.mark(), merger) else {
+            return Err(self.absent());
+        };
+        let work = || -> rusqlite::Result<()> {
+            for kind in KeyKind::ALL {
+                let mut keys = generation.keys(kind).iter().peekable();
+                while keys.peek().is_some() {
+                    let transaction = conn.unchecked_transaction()?;
+                    let mut insert = transaction.prepare_cached(kind.insert_sql())?;
+                    for (key, id) in keys.by_ref().take(MERGE_STEP_KEYS) {
+                        insert.execute(params![key, id])?;
+                    }
+                    drop(insert);
+                    transaction.commit()?;
+                }
+            }
+            let sql = "UPDATE meta SET watermark = ?1, mark_key = ?2 WHERE watermark < ?1";
+            conn.execute(sql, params![mark.id, mark.key]).map(drop)
+        };
+        work().at(&self.path, MERGING)
+    }
+
+    /// Throws a torn index away and makes a new one from `main.db`. Look-ups that begin meanwhile wait. What was
+    /// being merged is read again like the rest.
+    fn rebuild(&self) -> Result<(), StoreError> {
+        let mut loading = lock(&self.loading);
+        self.loaded.store(false, Ordering::Release);
+        {
+            let mut merger = lock(&self.merger);
+            *merger = None;
+            self.tail_mut(Tail::finish_merge);
+            self.readers.clear();
+            remove_database(&self.path)?;
+        }
+        self.load_locked(&mut loading)
+    }
+
+    fn last_receipt(&self) -> Result<i64, StoreError> {
+        self.main.with(|conn| {
+            conn.prepare_cached("SELECT max(id) FROM receipt")
+                .and_then(|mut select| select.query_row([], |row| row.get::<_, Option<i64>>(0)))
+                .map(|id| id.unwrap_or(0))
+                .at(self.main.path(), LOADING)
+        })
+    }
+
+    fn tail_mut<T>(&self, change: impl FnOnce(&mut Tail) -> T) -> T {
+        change(&mut self.tail.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn absent(&self) -> StoreError {
+        StoreError::IndexAbsent {
+            path: self.path.clone(),
+        }
+    }
+
+    /// The index's mark; `None` where there is no usable index. For `stat` and `verify`.
+    pub(crate) fn mark(&self) -> Result<Option<i64>, StoreError> {
+        let last = self.last_receipt()?;
+        Ok(self
+            .readers
+            .with(|conn| self.checked_mark(conn, last))
+            .ok()
+            .flatten()
+            .map(|mark| mark.id))
+    }
+
+    /// Entries of one kind for receipts up to `id`. For `verify`.
+    pub(crate) fn count_through(&self, kind: KeyKind, id: i64) -> Result<u64, StoreError> {
+        let count =
+            |conn: &Connection| conn.query_row(kind.count_sql(), [id], |row| row.get::<_, i64>(0));
+        self.readers.with(|conn| {
+            count(conn)
+                .map(i64::unsigned_abs)
+                .at(&self.path, "counting the index")
+        })
+    }
+
+    /// A key by which the receipt is not found. For `verify`: a damaged index is reported and not rebuilt.
+    pub(crate) fn missing(&self, row: &KeyRow) -> Result<Option<KeyKind>, StoreError> {
+        for kind in KeyKind::ALL {
+            let Some(key) = row.key(kind) else { continue };
+            let mut found = Vec::new();
+            self.tail
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .find(kind, key, &mut found);
+            if !found.contains(&row.id) {
+                self.find_indexed(kind, key, &mut found)?;
+            }
+            if !found.contains(&row.id) {
+                return Ok(Some(kind));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Deletes a database with its WAL.
+fn remove_database(path: &Path) -> Result<(), StoreError> {
+    for suffix in ["", "-wal", "-shm"] {
+        let file = with_suffix(path, suffix);
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::io(&file, "removing a damaged index", &error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A database's path with something after its name.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}

@@ -1,0 +1,88 @@
+//! The queue in front of the writer: bounded in batches and in bytes.
+
+use crate::conn::lock;
+use crate::error::StoreError;
+use crate::limits::{
+    GROUP_BATCHES_MAX, GROUP_BYTES_MAX, GROUP_ROWS_MAX, QUEUE_BATCHES_MAX, QUEUE_BYTES_MAX,
+};
+use crate::prepare::Prepared;
+use crate::types::OnDurable;
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, PoisonError};
+
+/// A batch on its way to the disk, and whom to tell.
+pub(crate) struct Job {
+    pub(crate) batch: Prepared,
+    pub(crate) on_durable: OnDurable,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    bytes: usize,
+    /// Why nothing is taken any more.
+    closed: Option<String>,
+}
+
+/// Batches that wait for the writer.
+#[derive(Default)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    not_empty: Condvar,
+    not_full: Condvar,
+}
+
+impl Queue {
+    /// Adds a batch, waiting while the queue is full. A batch that is refused comes to know why.
+    pub(crate) fn push(&self, job: Job) {
+        let full = |state: &mut State| {
+            let full = state.jobs.len() >= QUEUE_BATCHES_MAX || state.bytes >= QUEUE_BYTES_MAX;
+            full && state.closed.is_none()
+        };
+        let mut state = self
+            .not_full
+            .wait_while(lock(&self.state), full)
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(reason) = state.closed.clone() {
+            drop(state);
+            return (job.on_durable)(Err(StoreError::Stopped { reason }));
+        }
+        state.bytes += job.batch.bytes;
+        state.jobs.push_back(job);
+        drop(state);
+        self.not_empty.notify_one();
+    }
+
+    /// Takes what waits, up to the size of one transaction; waits if there is nothing. Empty when the queue is
+    /// closed and all is taken.
+    pub(crate) fn pop_group(&self) -> Vec<Job> {
+        let empty = |state: &mut State| state.jobs.is_empty() && state.closed.is_none();
+        let mut state = self
+            .not_empty
+            .wait_while(lock(&self.state), empty)
+            .unwrap_or_else(PoisonError::into_inner);
+        let (mut rows, mut bytes) = (0, 0);
+        let mut group = Vec::new();
+        while group.len() < GROUP_BATCHES_MAX && rows < GROUP_ROWS_MAX && bytes < GROUP_BYTES_MAX {
+            let Some(job) = state.jobs.pop_front() else {
+                break;
+            };
+            rows += job.batch.rows;
+            bytes += job.batch.bytes;
+            group.push(job);
+        }
+        state.bytes = state.bytes.saturating_sub(bytes);
+        drop(state);
+        self.not_full.notify_all();
+        group
+    }
+
+    /// Takes nothing more. What waits already is still taken by the writer.
+    pub(crate) fn close(&self, reason: &str) {
+        let mut state = lock(&self.state);
+        state.closed.get_or_insert_with(|| reason.to_owned());
+        drop(state);
+        self.not_empty.notify_all();
+        self.not_full.notify_all();
+    }
+}

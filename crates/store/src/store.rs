@@ -1,0 +1,273 @@
+//! The handle: opening, committing, closing.
+
+use crate::background::Background;
+use crate::blocks::{BlockFiles, sync_folder};
+use crate::conn::{self, Access, Pool, lock};
+use crate::error::{Context, StoreError};
+use crate::index::Index;
+use crate::key::Keyer;
+use crate::limits::MERGE_IDLE_ROWS;
+use crate::lock::HomeLock;
+use crate::options::Tuning;
+use crate::prepare::prepare;
+use crate::queue::{Job, Queue};
+use crate::schema::{self, MainMeta};
+use crate::types::{Batch, KeysOf, OnDurable, RunId};
+use crate::wal;
+use crate::writer::Writer;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::{self, JoinHandle};
+
+const OPENING: &str = "opening the store";
+const CLOSED: &str = "it is being closed";
+
+/// A home's store. It can be shared between threads; dropping it commits what was submitted and closes it.
+pub struct Store {
+    home: PathBuf,
+    pub(crate) main: Arc<Pool>,
+    pub(crate) index: Arc<Index>,
+    pub(crate) files: BlockFiles,
+    pub(crate) keyer: Keyer,
+    pub(crate) keys_of: KeysOf,
+    tuning: Tuning,
+    /// Newest receipt at opening.
+    last_receipt: i64,
+    last_run: AtomicI64,
+    queue: Arc<Queue>,
+    threads: Mutex<Threads>,
+    /// `None` for a handle that only reads. Last, so that it is given back after all else is closed.
+    home_lock: Option<HomeLock>,
+}
+
+/// The threads, which start with the first commit: a process that only reads has none.
+#[derive(Default)]
+struct Threads {
+    writer: Option<JoinHandle<()>>,
+    background: Option<(JoinHandle<()>, Arc<Background>)>,
+}
+
+impl Store {
+    /// Opens the store of `home` for reading and writing, creating it if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] while another process has it open for writing; [`StoreError::NewerLayout`],
+    /// [`StoreError::NotAStore`], [`StoreError::Damaged`] when the file cannot be used; [`StoreError::Io`],
+    /// [`StoreError::NoAccess`] or [`StoreError::DiskFull`] when the system refuses.
+    pub fn open(home: &Path, keys_of: KeysOf) -> Result<Self, StoreError> {
+        Self::open_tuned(home, keys_of, Tuning::default())
+    }
+
+    pub(crate) fn open_tuned(
+        home: &Path,
+        keys_of: KeysOf,
+        tuning: Tuning,
+    ) -> Result<Self, StoreError> {
+        let folder = home.join("store");
+        let is_new = !folder.is_dir();
+        if is_new {
+            std::fs::create_dir_all(&folder).at(&folder, OPENING)?;
+        }
+        let home_lock = HomeLock::take(home)?;
+        let path = folder.join("main.db");
+        let is_new = is_new || !path.exists();
+        let conn = conn::open(&path, if is_new { Access::Write } else { Access::Read })?;
+        let meta = schema::open_main(&conn, &path, Access::Read)?;
+        let main = Pool::new(path, Access::Read);
+        if is_new {
+            for folder in [folder.as_path(), home] {
+                sync_folder(folder).at(folder, OPENING)?;
+            }
+        } else {
+            main.donate(conn);
+        }
+        Ok(Self::assemble(
+            home,
+            keys_of,
+            tuning,
+            main,
+            &meta,
+            Some(home_lock),
+        ))
+    }
+
+    /// Opens the store of `home` for reading, whether or not another process writes to it meanwhile. What others
+    /// commit is seen by the next read.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`] when there is no store; else as [`Store::open`], except that no lock is taken.
+    pub fn open_read_only(home: &Path, keys_of: KeysOf) -> Result<Self, StoreError> {
+        Self::open_read_only_tuned(home, keys_of, Tuning::default())
+    }
+
+    pub(crate) fn open_read_only_tuned(
+        home: &Path,
+        keys_of: KeysOf,
+        tuning: Tuning,
+    ) -> Result<Self, StoreError> {
+        let path = home.join("store").join("main.db");
+        if !path.exists() {
+            return Err(StoreError::Absent {
+                home: home.to_path_buf(),
+            });
+        }
+        let conn = conn::open(&path, Access::ReadOnly)?;
+        let meta = schema::open_main(&conn, &path, Access::ReadOnly)?;
+        let main = Pool::new(path, Access::ReadOnly);
+        main.donate(conn);
+        Ok(Self::assemble(home, keys_of, tuning, main, &meta, None))
+    }
+
+    fn assemble(
+        home: &Path,
+        keys_of: KeysOf,
+        tuning: Tuning,
+        main: Pool,
+        meta: &MainMeta,
+        home_lock: Option<HomeLock>,
+    ) -> Self {
+        let access = if home_lock.is_some() {
+            Access::Read
+        } else {
+            Access::ReadOnly
+        };
+        let main = Arc::new(main);
+        let index = Index::new(
+            home.join("store").join("index.db"),
+            Arc::clone(&main),
+            meta.pair,
+            access,
+            tuning,
+        );
+        Self {
+            home: home.to_path_buf(),
+            main,
+            index: Arc::new(index),
+            files: BlockFiles::new(home),
+            keyer: Keyer::new(meta.salt, tuning.key_mask),
+            keys_of,
+            tuning,
+            last_receipt: meta.last_receipt,
+            last_run: AtomicI64::new(meta.last_run),
+            queue: Arc::default(),
+            threads: Mutex::default(),
+            home_lock,
+        }
+    }
+
+    /// The home folder.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// An id for a new run, which no other run of this home has.
+    pub fn new_run_id(&self) -> RunId {
+        RunId(self.last_run.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Stores a batch, all of it or nothing, and returns when it is on the disk.
+    ///
+    /// # Errors
+    /// Why nothing of it was stored: a limit, an unknown run, or the disk.
+    pub fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        let (sender, receiver) = mpsc::channel();
+        self.submit(batch, Box::new(move |durable| drop(sender.send(durable))));
+        receiver.recv().unwrap_or_else(|_| {
+            Err(StoreError::Stopped {
+                reason: "the writer has ended".into(),
+            })
+        })
+    }
+
+    /// Stores a batch, all of it or nothing, and calls `on_durable` when it is on the disk or cannot be stored.
+    /// Batches are committed in the order of submission; those that wait together share a transaction.
+    ///
+    /// Blocks over [`INLINE_BYTES_MAX`](crate::INLINE_BYTES_MAX) are written before it returns, and it waits while
+    /// the queue is full.
+    pub fn submit(&self, batch: Batch, on_durable: OnDurable) {
+        let prepared = self.start_writer().and_then(|()| {
+            prepare(batch, &self.keyer, &self.files, &|block| {
+                self.has_block_file(block)
+            })
+        });
+        match prepared {
+            Ok(batch) => self.queue.push(Job { batch, on_durable }),
+            Err(error) => on_durable(Err(error)),
+        }
+    }
+
+    fn start_writer(&self) -> Result<(), StoreError> {
+        if self.home_lock.is_none() {
+            return Err(StoreError::ReadOnlyHandle);
+        }
+        let mut threads = lock(&self.threads);
+        if threads.writer.is_some() {
+            return Ok(());
+        }
+        let main = self.main.path().to_path_buf();
+        let background = Arc::new(Background::new(self.tuning));
+        let (index, shared) = (Arc::clone(&self.index), Arc::clone(&background));
+        let writer = Writer::open(&main, index, shared, self.tuning, self.last_receipt)?;
+        let queue = Arc::clone(&self.queue);
+        threads.writer = Some(spawn("store-writer", &main, move || writer.run(&queue))?);
+        let (index, shared, path) = (
+            Arc::clone(&self.index),
+            Arc::clone(&background),
+            main.clone(),
+        );
+        let thread = spawn("store-background", &main, move || shared.run(&path, &index))?;
+        threads.background = Some((thread, background));
+        Ok(())
+    }
+
+    /// What the writer does to the queue when the disk fails under it.
+    #[cfg(test)]
+    pub(crate) fn stop_writing(&self, reason: &str) {
+        self.queue.close(reason);
+    }
+
+    /// Reads the keys of the newest receipts, which else the first look-up does. Worth a thread of the caller's
+    /// where other work can go on meanwhile, for instance resuming.
+    ///
+    /// # Errors
+    /// As look-ups have.
+    pub fn warm_up(&self) -> Result<(), StoreError> {
+        self.index.load()
+    }
+}
+
+fn spawn(
+    name: &str,
+    main: &Path,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, StoreError> {
+    thread::Builder::new()
+        .name(name.into())
+        .spawn(work)
+        .at(main, "starting a thread")
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.queue.close(CLOSED);
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        let Some(writer) = threads.writer else {
+            return;
+        };
+        // A thread that panicked has nothing left to wait for; what it did not commit was not acknowledged.
+        let _ = writer.join();
+        if let Some((thread, background)) = threads.background {
+            background.stop();
+            self.index.stop();
+            let _ = thread.join();
+        }
+        // Both only save time at the next opening: what fails here is done then.
+        if self.index.is_loaded() && self.index.backlog() >= MERGE_IDLE_ROWS {
+            let _ = self.index.merge();
+        }
+        let main = self.main.path();
+        let _ = conn::open(main, Access::Write).and_then(|conn| wal::empty_if_large(&conn, main));
+    }
+}

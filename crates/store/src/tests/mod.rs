@@ -1,0 +1,10 @@
+//! Tests of what only the inside can reach: cut keys, small limits, a full disk, a busy writer.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod collisions;
+#[path = "../../tests/it/fixture.rs"]
+mod fixture;
+mod limits;
+mod model;
+mod wal;

@@ -1,0 +1,327 @@
+//! What goes into the store and what comes out of it.
+
+use crate::StoreError;
+use ipvm_ipld::{Block, Cid};
+use std::fmt;
+
+/// Position of a receipt in the store: grows with every receipt, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReceiptId(pub i64);
+
+/// Name of one run of a workflow on this home: grows with every run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(pub i64);
+
+impl fmt::Display for ReceiptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a receipt is looked up by, beside its own CID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceiptKeys {
+    /// CID of the task that was run.
+    pub task: Cid,
+    /// CID of its computation, where the task has one.
+    pub computation: Option<Cid>,
+}
+
+/// Reads the keys out of a receipt's bytes; `None` where they are no receipt. Given at opening, so that the store
+/// can check what it found without knowing what a receipt is.
+pub type KeysOf = fn(&[u8]) -> Option<ReceiptKeys>;
+
+/// A receipt to store. Its signature has been verified by the caller.
+#[derive(Clone, Debug)]
+pub struct NewReceipt {
+    /// The receipt, a DAG-CBOR block.
+    pub block: Block,
+    /// What it is looked up by; must be what the opener's [`KeysOf`] reads from the block.
+    pub keys: ReceiptKeys,
+}
+
+/// A receipt from the store; its hash has been checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredReceipt {
+    /// Where it is stored.
+    pub id: ReceiptId,
+    /// Its CID.
+    pub cid: Cid,
+    /// Its bytes.
+    pub block: Vec<u8>,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RunStatus {
+    /// Not finished: it runs, or it was interrupted and can go on.
+    Running,
+    /// All that was asked for ended well.
+    Ok,
+    /// Something that was asked for ended in an error.
+    Error,
+    /// Ended by the user.
+    Cancelled,
+}
+
+impl RunStatus {
+    /// The number that stands for it in `run.status`.
+    pub(crate) fn code(self) -> i64 {
+        match self {
+            Self::Running => 0,
+            Self::Ok => 1,
+            Self::Error => 2,
+            Self::Cancelled => 3,
+        }
+    }
+
+    /// The inverse of [`RunStatus::code`].
+    pub(crate) fn from_code(code: i64) -> Option<Self> {
+        [Self::Running, Self::Ok, Self::Error, Self::Cancelled]
+            .into_iter()
+            .find(|status| status.code() == code)
+    }
+}
+
+/// How far one step of a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StepState {
+    /// Not ended. A step without a row is pending too.
+    Pending,
+    /// Ended with an ok receipt.
+    Ok,
+    /// Ended with an error receipt.
+    Error,
+    /// Will not be run.
+    Cancelled,
+}
+
+impl StepState {
+    /// The number that stands for it in `step.state`.
+    pub(crate) fn code(self) -> i64 {
+        match self {
+            Self::Pending => 0,
+            Self::Ok => 1,
+            Self::Error => 2,
+            Self::Cancelled => 3,
+        }
+    }
+
+    /// The inverse of [`StepState::code`].
+    pub(crate) fn from_code(code: i64) -> Option<Self> {
+        [Self::Pending, Self::Ok, Self::Error, Self::Cancelled]
+            .into_iter()
+            .find(|state| state.code() == code)
+    }
+}
+
+/// A run to create; it starts as [`RunStatus::Running`].
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    /// From [`Store::new_run_id`](crate::Store::new_run_id).
+    pub id: RunId,
+    /// CID of the workflow's root block.
+    pub workflow: Cid,
+    /// The workflow's name, if it has one.
+    pub name: Option<String>,
+    /// Where the user took the workflow from, for instance the path of its file.
+    pub source: Option<String>,
+    /// CID of the invocation that asked for it.
+    pub invocation: Option<Cid>,
+    /// Seconds since the epoch.
+    pub started: i64,
+    /// Number of steps.
+    pub tasks: u32,
+}
+
+/// A change to a run.
+#[derive(Clone, Copy, Debug)]
+pub struct RunUpdate {
+    /// Which run.
+    pub id: RunId,
+    /// Its status from now on.
+    pub status: RunStatus,
+    /// Seconds since the epoch, when it has ended.
+    pub finished: Option<i64>,
+}
+
+/// A run from the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunInfo {
+    /// Which run.
+    pub id: RunId,
+    /// CID of the workflow's root block.
+    pub workflow: Cid,
+    /// The workflow's name, if it has one.
+    pub name: Option<String>,
+    /// Where the user took the workflow from.
+    pub source: Option<String>,
+    /// CID of the invocation that asked for it.
+    pub invocation: Option<Cid>,
+    /// Seconds since the epoch.
+    pub started: i64,
+    /// Seconds since the epoch, when it has ended.
+    pub finished: Option<i64>,
+    /// How far it is.
+    pub status: RunStatus,
+    /// Number of steps.
+    pub tasks: u32,
+    /// Number of steps that are not pending.
+    pub done: u32,
+}
+
+/// Which runs to list.
+#[derive(Clone, Debug, Default)]
+pub enum RunFilter {
+    /// Every run.
+    #[default]
+    All,
+    /// Runs of this workflow.
+    Workflow(Cid),
+    /// Runs of workflows with this name.
+    Name(String),
+    /// Runs of workflows that were taken from this place.
+    Source(String),
+}
+
+/// The receipt that ended a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepReceipt {
+    /// A receipt of the same batch, by its position; [`Batch::receipt`] returns this.
+    InBatch(usize),
+    /// A receipt that is stored already.
+    Stored(ReceiptId),
+}
+
+/// A new state of a step; replaces an earlier one.
+#[derive(Clone, Copy, Debug)]
+pub struct StepUpdate {
+    /// Which run.
+    pub run: RunId,
+    /// Position of the step in its workflow.
+    pub index: u32,
+    /// Its state from now on.
+    pub state: StepState,
+    /// The receipt that ended it.
+    pub receipt: Option<StepReceipt>,
+}
+
+/// A step from the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepInfo {
+    /// Position of the step in its workflow.
+    pub index: u32,
+    /// How far it is.
+    pub state: StepState,
+    /// The receipt that ended it; read it with [`Store::receipt_at`](crate::Store::receipt_at).
+    pub receipt: Option<ReceiptId>,
+}
+
+/// Things that are stored together or not at all.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) receipts: Vec<NewReceipt>,
+    pub(crate) runs: Vec<NewRun>,
+    pub(crate) run_updates: Vec<RunUpdate>,
+    pub(crate) steps: Vec<StepUpdate>,
+}
+
+impl Batch {
+    /// A batch with nothing in it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a block. One that is stored already costs a look-up.
+    pub fn block(&mut self, block: Block) -> &mut Self {
+        self.blocks.push(block);
+        self
+    }
+
+    /// Adds a receipt and returns its name for [`StepUpdate::receipt`] in this batch.
+    pub fn receipt(&mut self, receipt: NewReceipt) -> StepReceipt {
+        self.receipts.push(receipt);
+        StepReceipt::InBatch(self.receipts.len() - 1)
+    }
+
+    /// Adds a run.
+    pub fn run(&mut self, run: NewRun) -> &mut Self {
+        self.runs.push(run);
+        self
+    }
+
+    /// Adds a change to a run.
+    pub fn run_update(&mut self, update: RunUpdate) -> &mut Self {
+        self.run_updates.push(update);
+        self
+    }
+
+    /// Adds a new state of a step.
+    pub fn step(&mut self, step: StepUpdate) -> &mut Self {
+        self.steps.push(step);
+        self
+    }
+
+    /// Whether there is nothing to store.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items() == 0
+    }
+
+    /// Number of things in it; at most [`BATCH_ITEMS_MAX`](crate::BATCH_ITEMS_MAX).
+    #[must_use]
+    pub fn items(&self) -> usize {
+        self.blocks.len()
+            + self.receipts.len()
+            + self.runs.len()
+            + self.run_updates.len()
+            + self.steps.len()
+    }
+
+    /// Bytes of the blocks and receipts in it; at most [`BATCH_BYTES_MAX`](crate::BATCH_BYTES_MAX).
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let blocks: usize = self.blocks.iter().map(|block| block.data().len()).sum();
+        let receipts: usize = self
+            .receipts
+            .iter()
+            .map(|receipt| receipt.block.data().len())
+            .sum();
+        blocks + receipts
+    }
+}
+
+/// Told when a batch is on the disk, or why it is not. Runs on the writer's thread: it must be quick, must not
+/// panic and must not wait for the store.
+pub type OnDurable = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// Sizes and counts of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Receipts stored.
+    pub receipts: u64,
+    /// Blocks stored, rows and files together.
+    pub blocks: u64,
+    /// Blocks that are files.
+    pub block_files: u64,
+    /// Bytes in these files.
+    pub block_file_bytes: u64,
+    /// Runs.
+    pub runs: u64,
+    /// Bytes of `main.db`.
+    pub main_bytes: u64,
+    /// Bytes of the WAL of `main.db`, including what is reserved ahead.
+    pub wal_bytes: u64,
+    /// Bytes of `index.db` and its WAL.
+    pub index_bytes: u64,
+    /// The newest receipt that `index.db` covers; memory covers the rest. `None` while there is no usable index.
+    pub indexed: Option<ReceiptId>,
+}

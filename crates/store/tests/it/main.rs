@@ -1,0 +1,17 @@
+//! Tests of the store from outside: what a user of the crate relies on, across processes and crashes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
+
+mod basics;
+mod damage;
+mod fixture;
+mod index;
+mod opening;
+mod processes;
+mod runs;
+mod verify;

@@ -1,0 +1,10 @@
+//! What tests share: small functions as Wasm text, and folders with workflow files.
+//!
+//! For tests only: everything here panics on failure, so that a test says at once what broke.
+#![allow(clippy::expect_used, clippy::panic)]
+
+mod folder;
+mod functions;
+
+pub use folder::Folder;
+pub use functions::{CALC, component};

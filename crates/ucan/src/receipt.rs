@@ -1,0 +1,234 @@
+//! Receipts: an executor states what a task ended with. A receipt is an invocation of `/ucan/assert/receipt` whose
+//! issuer and subject are the executor.
+
+use crate::command::Command;
+use crate::did::Did;
+use crate::envelope::{Envelope, Tag, as_safe_int, require_safe};
+use crate::error::{EncodeError, Malformed, SignatureError};
+use crate::invocation::InvocationPayload;
+use crate::keypair::Keypair;
+use crate::outcome::Outcome;
+use crate::{MAX_INVOCATION_BYTES, MAX_SAFE_INT};
+use ipvm_ipld::fields::{FieldError, Fields, as_link, as_string, as_unsigned};
+use ipvm_ipld::{Cid, Ipld};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The command of receipts.
+const COMMAND: &str = "/ucan/assert/receipt";
+/// The key of this system's own facts in a receipt's meta.
+const META: &str = "ipvm";
+
+/// The content of a receipt. Agreement between executors is on `out` and `run` alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiptPayload {
+    /// The task.
+    pub ran: Cid,
+    /// What it ended with.
+    pub out: Outcome,
+    /// The effects that it requests, if any.
+    pub run: Option<Ipld>,
+    /// How it came about.
+    pub meta: ReceiptMeta,
+}
+
+/// How a receipt came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiptMeta {
+    /// The invocation that asked for it.
+    pub inv: Cid,
+    /// The computation, for pure tasks that are not secret.
+    pub computation: Option<Cid>,
+    /// The receipt that this one repeats for another task.
+    pub memo: Option<Cid>,
+    /// What executed it: name and version.
+    pub engine: String,
+    /// Fuel used.
+    pub fuel: u64,
+    /// When it started, in seconds since the epoch.
+    pub started: i64,
+    /// How long it took, in microseconds.
+    pub took: i64,
+}
+
+/// A signed receipt. Copies share the bytes.
+#[derive(Clone, Debug)]
+pub struct Receipt(Arc<Token>);
+
+#[derive(Debug)]
+struct Token {
+    envelope: Envelope,
+    executor: Did,
+    payload: ReceiptPayload,
+}
+
+impl Receipt {
+    /// Signs a receipt; the owner of the key is the executor.
+    ///
+    /// # Errors
+    /// If the payload has no valid encoding.
+    pub fn sign(key: &Keypair, payload: ReceiptPayload) -> Result<Self, EncodeError> {
+        let executor = key.did().clone();
+        let ipld = payload.to_ipld(&executor)?;
+        let envelope = Envelope::seal(key, Tag::Invocation, ipld, MAX_INVOCATION_BYTES)?;
+        Ok(Self(Arc::new(Token {
+            envelope,
+            executor,
+            payload,
+        })))
+    }
+
+    /// Reads a receipt: everything is checked but the signature.
+    ///
+    /// # Errors
+    /// See [`Malformed`]; a receipt that a delegate of the executor signed is refused by name.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let (envelope, payload) = Envelope::open(bytes, Tag::Invocation, MAX_INVOCATION_BYTES)?;
+        let invocation = InvocationPayload::from_ipld(payload)?;
+        let executor = invocation.iss.clone();
+        let payload = ReceiptPayload::from_invocation(invocation)?;
+        Ok(Self(Arc::new(Token {
+            envelope,
+            executor,
+            payload,
+        })))
+    }
+
+    /// Checks the executor's signature; the answer is remembered.
+    ///
+    /// # Errors
+    /// See [`SignatureError`].
+    pub fn verify_signature(&self) -> Result<(), SignatureError> {
+        self.0.envelope.verify(&self.0.executor)
+    }
+
+    /// Who executed the task and signed.
+    #[must_use]
+    pub fn executor(&self) -> &Did {
+        &self.0.executor
+    }
+
+    /// The receipt's bytes, as received or signed.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.0.envelope.bytes()
+    }
+
+    /// The CID of the whole receipt.
+    #[must_use]
+    pub fn cid(&self) -> Cid {
+        self.0.envelope.cid()
+    }
+
+    /// The content.
+    #[must_use]
+    pub fn payload(&self) -> &ReceiptPayload {
+        &self.0.payload
+    }
+}
+
+impl ReceiptPayload {
+    fn to_ipld(&self, executor: &Did) -> Result<Ipld, EncodeError> {
+        let text = |s: &str| Ipld::String(s.to_owned());
+        let mut args = BTreeMap::from([
+            ("ran".to_owned(), Ipld::Link(self.ran)),
+            ("out".to_owned(), self.out.to_ipld()),
+        ]);
+        if let Some(run) = &self.run {
+            args.insert("run".to_owned(), run.clone());
+        }
+        let meta = BTreeMap::from([(META.to_owned(), self.meta.to_ipld()?)]);
+        Ok(Ipld::Map(BTreeMap::from([
+            ("iss".to_owned(), text(executor.as_str())),
+            ("sub".to_owned(), text(executor.as_str())),
+            ("cmd".to_owned(), text(COMMAND)),
+            ("args".to_owned(), Ipld::Map(args)),
+            ("prf".to_owned(), Ipld::List(Vec::new())),
+            ("nonce".to_owned(), Ipld::Bytes(Vec::new())),
+            ("exp".to_owned(), Ipld::Null),
+            ("meta".to_owned(), Ipld::Map(meta)),
+        ])))
+    }
+
+    fn from_invocation(invocation: InvocationPayload) -> Result<Self, Malformed> {
+        let is = |cmd: &Command| cmd.as_str() == COMMAND;
+        let wrong = match &invocation {
+            i if !is(&i.cmd) => Some("its command is not /ucan/assert/receipt"),
+            i if i.iss != i.sub || !i.prf.is_empty() => {
+                Some("it is signed by a delegate of the executor, which is not supported")
+            }
+            i if i.aud.is_some() => Some("it has an audience"),
+            i if i.exp.is_some() => Some("it expires"),
+            i if !i.nonce.is_empty() => Some("its nonce is not empty"),
+            i if i.iat.is_some() || i.cause.is_some() => Some("it has the field iat or cause"),
+            _ => None,
+        };
+        if let Some(wrong) = wrong {
+            return Err(Malformed::Receipt(wrong));
+        }
+        let mut meta = invocation.meta.unwrap_or_default();
+        let meta = meta
+            .remove(META)
+            .ok_or(Malformed::Receipt("its meta lacks the key \"ipvm\""))?;
+        let mut args = Fields::new(Ipld::Map(invocation.args), "receipt")?;
+        let payload = Self {
+            ran: args.get("ran", as_link)?,
+            out: Outcome::from_ipld(args.required("out")?)?,
+            run: args.optional("run"),
+            meta: ReceiptMeta::from_ipld(meta)?,
+        };
+        args.finish()?;
+        Ok(payload)
+    }
+}
+
+impl ReceiptMeta {
+    fn to_ipld(&self) -> Result<Ipld, EncodeError> {
+        let fuel = i64::try_from(self.fuel).unwrap_or(i64::MAX);
+        require_safe("fuel", Some(fuel))?;
+        require_safe("started", Some(self.started))?;
+        require_safe("took", Some(self.took))?;
+        let mut map = BTreeMap::from([
+            ("inv".to_owned(), Ipld::Link(self.inv)),
+            ("engine".to_owned(), Ipld::String(self.engine.clone())),
+            ("fuel".to_owned(), Ipld::Integer(fuel.into())),
+            ("started".to_owned(), Ipld::Integer(self.started.into())),
+            ("took".to_owned(), Ipld::Integer(self.took.into())),
+        ]);
+        let optional = [("computation", self.computation), ("memo", self.memo)];
+        map.extend(
+            optional
+                .into_iter()
+                .filter_map(|(key, cid)| Some((key.to_owned(), Ipld::Link(cid?)))),
+        );
+        Ok(Ipld::Map(map))
+    }
+
+    fn from_ipld(meta: Ipld) -> Result<Self, Malformed> {
+        let mut fields = Fields::new(meta, "receipt meta")?;
+        let meta = Self {
+            inv: fields.get("inv", as_link)?,
+            computation: fields.get_optional("computation", as_link)?,
+            memo: fields.get_optional("memo", as_link)?,
+            engine: fields.get("engine", as_string)?,
+            fuel: fields.get("fuel", as_fuel)?,
+            started: fields.get("started", as_safe_int)?,
+            took: fields.get("took", as_safe_int)?,
+        };
+        fields.finish()?;
+        Ok(meta)
+    }
+}
+
+fn as_fuel(value: Ipld, field: &str) -> Result<u64, FieldError> {
+    let fuel = as_unsigned(value, field)?;
+    if fuel <= MAX_SAFE_INT.unsigned_abs() {
+        return Ok(fuel);
+    }
+    Err(FieldError::Range {
+        field: field.to_owned(),
+        value: fuel.into(),
+        min: 0,
+        max: MAX_SAFE_INT.into(),
+    })
+}

@@ -1,0 +1,295 @@
+//! The engine: its settings, and modules loaded into it.
+
+use crate::binary;
+use crate::cache::{DiskCache, Found};
+use crate::module::{Granted, Module, State};
+use crate::modules::Modules;
+use crate::ticker::Ticker;
+use crate::unsafe_code;
+use ipvm_ipld::Cid;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// Stack that a guest may use, in bytes. Fixed, as a task that overflows it has to overflow it everywhere. A
+/// thread that calls functions needs as much again for itself: Rust's default of 2 MiB is enough.
+pub const STACK_BYTES: usize = 1 << 20;
+/// Most elements that all tables of one call may have together.
+pub const MAX_TABLE_ELEMENTS: usize = 100_000;
+/// Largest memory that a guest can have at all, in bytes: what 32 bits can address. Calls set lower limits.
+const MAX_MEMORY_BYTES: usize = 1 << 32;
+/// Memories, tables and components that can be alive at once. They are address space until used.
+const SLOTS: u32 = 128;
+/// Most core modules inside one component; those from languages with their own linking have a few dozen.
+const MAX_CORE_INSTANCES: u32 = 128;
+/// Most memories, and most tables, inside one component.
+const MAX_PER_COMPONENT: u32 = 16;
+/// Largest bookkeeping of one core instance, in bytes: grows with its functions and globals.
+const MAX_INSTANCE_BYTES: usize = 4 << 20;
+/// Memory of a finished call that stays with its slot, in bytes: cheaper to clear than to ask for again.
+const KEPT_BYTES: usize = 64 << 10;
+
+/// A Wasm engine with the settings that make results the same on every machine.
+///
+/// Clones share everything. Making one takes about a millisecond and no memory to speak of, but also installs
+/// signal handlers: make one when the first function has to run, and no other.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: wasmtime::Engine,
+    linker: Linker<State>,
+    ticker: Arc<Ticker>,
+    modules: Modules,
+    disk: Option<DiskCache>,
+    counters: Counters,
+}
+
+#[derive(Default)]
+struct Counters {
+    compiled: AtomicU64,
+    from_disk: AtomicU64,
+    from_memory: AtomicU64,
+    damaged: AtomicU64,
+    unwritten: AtomicU64,
+}
+
+/// What an engine did so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Modules compiled.
+    pub compiled: u64,
+    /// Modules loaded from the folder of compiled modules.
+    pub from_disk: u64,
+    /// Modules that were still loaded.
+    pub from_memory: u64,
+    /// Files in the folder of compiled modules that were not what was written, and not used.
+    pub damaged: u64,
+    /// Compiled modules that could not be kept on disk.
+    pub unwritten: u64,
+}
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The machine cannot run one.
+    #[error("the Wasm engine cannot start on this machine: {message}")]
+    Unavailable {
+        /// The engine's reason.
+        message: String,
+    },
+}
+
+/// Why a module was not loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Its bytes are not to be had.
+    #[error("the module cannot be read: {0}")]
+    Fetch(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It is over [`binary::MAX_MODULE_BYTES`](crate::MAX_MODULE_BYTES).
+    #[error("the module has {bytes} bytes; at most {limit} are accepted. Build it for size, without debug information")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// It is something else.
+    #[error("this is not WebAssembly but {found}; a component is expected (a .wasm file)")]
+    NotWasm {
+        /// What it looks like.
+        found: String,
+    },
+    /// It is cut off.
+    #[error("the module is cut off: what begins at byte {at} is incomplete. Copy or build it again")]
+    Truncated {
+        /// Offset of the incomplete section.
+        at: usize,
+    },
+    /// It is a core module.
+    #[error(
+        "this is a core WebAssembly module; a component is expected. Build it for wasm32-wasip2, or make a component \
+         of it with `wasm-tools component new`"
+    )]
+    CoreModule,
+    /// It asks for something that functions do not get.
+    #[error(
+        "the module imports {}, which functions do not get. Build it without (for wasm32-unknown-unknown, or with \
+         its system interface stubbed out)",
+        .names.join(", ")
+    )]
+    UnknownImport {
+        /// What it imports, by name.
+        names: Vec<String>,
+    },
+    /// It is no valid component, or uses a feature that is switched off.
+    #[error("the module is not a valid component: {message}")]
+    Invalid {
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+impl Engine {
+    /// Starts an engine. Compiled modules are kept in the folder, if one is given; it is made when needed. Code
+    /// found there is run: nobody else may be able to write to it.
+    ///
+    /// # Errors
+    /// If the machine or its settings do not allow it.
+    pub fn new(cache: Option<&Path>) -> Result<Self, EngineError> {
+        // Where address space is rationed, slots cannot be reserved; calls then only take longer.
+        let engine = wasmtime::Engine::new(&config(true))
+            .or_else(|_| wasmtime::Engine::new(&config(false)))
+            .map_err(|error| EngineError::Unavailable { message: error.to_string() })?;
+        let inner = Inner {
+            linker: Linker::new(&engine),
+            ticker: Arc::new(Ticker::new(engine.clone())),
+            modules: Modules::default(),
+            disk: cache.map(|folder| DiskCache::new(folder, &engine.precompile_compatibility_hash())),
+            counters: Counters::default(),
+            engine,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The module with this CID: still loaded, or compiled earlier, or fetched and compiled now.
+    ///
+    /// What `fetch` returns must be the content of the CID; it is not hashed again here.
+    ///
+    /// # Errors
+    /// If it cannot be fetched, or is not a component that can run here.
+    pub fn load<E>(&self, cid: &Cid, fetch: &mut dyn FnMut() -> Result<Vec<u8>, E>) -> Result<Module, LoadError>
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let slot = self.inner.modules.slot(cid);
+        // Whoever asks for the same module meanwhile waits here, instead of compiling it too.
+        let mut loaded = slot.lock();
+        if let Some(module) = &*loaded {
+            count(&self.inner.counters.from_memory);
+            return Ok(module.clone());
+        }
+        let result = self.load_new(cid, fetch);
+        match &result {
+            Ok(module) => {
+                *loaded = Some(module.clone());
+                self.inner.modules.loaded(cid, module.code_bytes());
+            }
+            Err(_) => self.inner.modules.forget(cid),
+        }
+        result
+    }
+
+    /// What this engine did so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let counters = &self.inner.counters;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            compiled: read(&counters.compiled),
+            from_disk: read(&counters.from_disk),
+            from_memory: read(&counters.from_memory),
+            damaged: read(&counters.damaged),
+            unwritten: read(&counters.unwritten),
+        }
+    }
+
+    fn load_new<E>(&self, cid: &Cid, fetch: &mut dyn FnMut() -> Result<Vec<u8>, E>) -> Result<Module, LoadError>
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let component = match self.find_on_disk(cid) {
+            Some(component) => component,
+            None => {
+                let bytes = fetch().map_err(|error| LoadError::Fetch(error.into()))?;
+                self.compile(cid, &bytes)?
+            }
+        };
+        let granted = Granted { linker: &self.inner.linker, ticker: &self.inner.ticker };
+        Module::new(&component, &granted)
+    }
+
+    fn find_on_disk(&self, cid: &Cid) -> Option<Component> {
+        let disk = self.inner.disk.as_ref()?;
+        let component = match disk.get(cid) {
+            Found::Nothing => return None,
+            Found::Code(verified) => unsafe_code::deserialize(&self.inner.engine, &verified).ok(),
+            Found::Damaged => None,
+        };
+        if component.is_some() {
+            count(&self.inner.counters.from_disk);
+        } else {
+            count(&self.inner.counters.damaged);
+            disk.remove(cid);
+        }
+        component
+    }
+
+    fn compile(&self, cid: &Cid, bytes: &[u8]) -> Result<Component, LoadError> {
+        binary::check(bytes)?;
+        count(&self.inner.counters.compiled);
+        let component = Component::from_binary(&self.inner.engine, bytes)
+            .map_err(|error| LoadError::Invalid { message: format!("{error:#}") })?;
+        let Some(disk) = &self.inner.disk else { return Ok(component) };
+        let kept = component.serialize().map_err(drop).and_then(|code| disk.put(cid, &code).map_err(drop));
+        if kept.is_err() {
+            count(&self.inner.counters.unwritten);
+        }
+        Ok(component)
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// The settings. Those that results depend on are said even where they are the default (wire-formats,
+/// "Determinism of Wasm").
+fn config(pooling: bool) -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .wasm_component_model_map(true)
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        .wasm_memory64(false)
+        .max_wasm_stack(STACK_BYTES)
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .memory_init_cow(true)
+        .parallel_compilation(true)
+        // Traps are reported by kind, not by place: what a receipt says must not depend on the engine's version.
+        .wasm_backtrace_max_frames(None)
+        .generate_address_map(false)
+        .native_unwind_info(false);
+    if pooling {
+        let mut pool = PoolingAllocationConfig::new();
+        pool.total_component_instances(SLOTS)
+            .total_core_instances(SLOTS * MAX_CORE_INSTANCES)
+            .total_memories(SLOTS)
+            .total_tables(SLOTS)
+            .max_core_instances_per_component(MAX_CORE_INSTANCES)
+            .max_memories_per_component(MAX_PER_COMPONENT)
+            .max_memories_per_module(MAX_PER_COMPONENT)
+            .max_tables_per_component(MAX_PER_COMPONENT)
+            .max_tables_per_module(MAX_PER_COMPONENT)
+            .max_core_instance_size(MAX_INSTANCE_BYTES)
+            .max_component_instance_size(MAX_INSTANCE_BYTES)
+            .table_elements(MAX_TABLE_ELEMENTS)
+            .max_memory_size(MAX_MEMORY_BYTES)
+            .linear_memory_keep_resident(KEPT_BYTES)
+            .table_keep_resident(KEPT_BYTES);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    }
+    config
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,58 @@
+//! Classes of commands: what repeating one does. Retry, hedging, caching and recovery follow from the class.
+
+use ipvm_ucan::Command;
+use std::fmt;
+
+/// What repeating a command does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// The same arguments always give the same result, and nothing else happens: may be repeated, raced, and
+    /// answered from memory.
+    Pure,
+    /// Changes the world, but a second time changes nothing more.
+    Idempotent,
+    /// Reads the world and leaves it as it is; another time may give another result.
+    Query,
+    /// Changes the world each time: done at most once.
+    Mutation,
+}
+
+impl Class {
+    /// The class in one word, as the command line and the API print it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pure => "pure",
+            Self::Idempotent => "idempotent",
+            Self::Query => "query",
+            Self::Mutation => "mutation",
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The class of a command (wire-formats, "Commands"). A command without one is not known here; whoever runs
+/// it has to know its class, and without that has to treat it as a mutation.
+#[must_use]
+pub fn class_of(command: &Command) -> Option<Class> {
+    Some(match command.as_str() {
+        "/wasm/run" => Class::Pure,
+        "/crud/read" | "/time/now" | "/random/bytes" | "/crypto/sign" | "/secret/get"
+        | "/receipt/read" | "/content/read" => Class::Query,
+        "/crud/update" | "/crud/delete" | "/workflow/suspend" | "/workflow/resume"
+        | "/workflow/cancel" | "/ucan/revoke" => Class::Idempotent,
+        "/crud/create" | "/msg/send" | "/workflow/run" | "/workflow/move" => Class::Mutation,
+        _ => return None,
+    })
+}
+
+/// Whether tasks of this command are pure: only those have an empty nonce.
+#[must_use]
+pub fn is_pure(command: &Command) -> bool {
+    class_of(command) == Some(Class::Pure)
+}
