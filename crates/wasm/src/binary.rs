@@ -17,15 +17,22 @@ const COMPONENT: &[u8] = &[13, 0, 1, 0];
 /// Says what it is instead.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), LoadError> {
     if bytes.len() > MAX_MODULE_BYTES {
-        return Err(LoadError::TooLarge { bytes: bytes.len(), limit: MAX_MODULE_BYTES });
+        return Err(LoadError::TooLarge {
+            bytes: bytes.len(),
+            limit: MAX_MODULE_BYTES,
+        });
     }
     let Some(rest) = bytes.strip_prefix(MAGIC) else {
-        return Err(LoadError::NotWasm { found: describe(bytes) });
+        return Err(LoadError::NotWasm {
+            found: describe(bytes),
+        });
     };
     match rest.split_at_checked(4) {
         Some((COMPONENT, sections)) => check_sections(sections, bytes.len() - sections.len()),
         Some((CORE, _)) => Err(LoadError::CoreModule),
-        Some(_) => Err(LoadError::Invalid { message: "its version is unknown".to_owned() }),
+        Some(_) => Err(LoadError::Invalid {
+            message: "its version is unknown".to_owned(),
+        }),
         None => Err(LoadError::Truncated { at: bytes.len() }),
     }
 }
@@ -63,19 +70,27 @@ fn describe(bytes: &[u8]) -> String {
     let text = match std::str::from_utf8(head) {
         Ok(text) => Some(text),
         // A character cut in two by looking no further.
-        Err(error) if error.error_len().is_none() && head.len() == LOOKED_AT => {
-            head.get(..error.valid_up_to()).and_then(|valid| std::str::from_utf8(valid).ok())
-        }
+        Err(error) if error.error_len().is_none() && head.len() == LOOKED_AT => head
+            .get(..error.valid_up_to())
+            .and_then(|valid| std::str::from_utf8(valid).ok()),
         Err(_) => None,
     };
     match text {
         _ if bytes.is_empty() => "an empty file".to_owned(),
-        Some(text) if text.trim_start().starts_with("(component") || text.trim_start().starts_with("(module") => {
+        Some(text)
+            if text.trim_start().starts_with("(component")
+                || text.trim_start().starts_with("(module") =>
+        {
             "WebAssembly text; compile it to the binary form first".to_owned()
         }
         Some(_) => "a text file".to_owned(),
         None => {
-            let shown = bytes.iter().take(SHOWN).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+            let shown = bytes
+                .iter()
+                .take(SHOWN)
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<Vec<_>>()
+                .join(" ");
             format!("a file that starts with the bytes {shown}")
         }
     }

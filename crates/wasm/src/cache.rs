@@ -49,7 +49,9 @@ impl Verified {
         let rest = rest.strip_prefix(digest(name.as_bytes()).as_slice())?;
         let (stated, code) = rest.split_at_checked(digest(&[]).len())?;
         let start = file.len() - code.len();
-        (stated == digest(code)).then_some(()).map(|()| Self { start, file })
+        (stated == digest(code))
+            .then_some(())
+            .map(|()| Self { start, file })
     }
 }
 
@@ -57,7 +59,11 @@ impl DiskCache {
     pub(crate) fn new(folder: &Path, compatible: &impl Hash) -> Self {
         let mut bytes = Collected(Vec::new());
         compatible.hash(&mut bytes);
-        Self { folder: folder.to_owned(), compatible: cid_of(codec::RAW, &bytes.0), written: AtomicU64::new(0) }
+        Self {
+            folder: folder.to_owned(),
+            compatible: cid_of(codec::RAW, &bytes.0),
+            written: AtomicU64::new(0),
+        }
     }
 
     pub(crate) fn get(&self, module: &Cid) -> Found {
@@ -82,7 +88,9 @@ impl DiskCache {
         create_private(&self.folder)?;
         let name = self.name(module);
         let number = self.written.fetch_add(1, Ordering::Relaxed);
-        let temporary = self.folder.join(format!("{name}.{}-{number}.new", std::process::id()));
+        let temporary = self
+            .folder
+            .join(format!("{name}.{}-{number}.new", std::process::id()));
         let write = || {
             let mut file = fs::File::create_new(&temporary)?;
             for part in [MAGIC, &digest(name.as_bytes()), &digest(code), code] {
@@ -109,7 +117,9 @@ impl DiskCache {
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             // Another process may prune at the same time.
-            let Ok(about) = entry.metadata() else { continue };
+            let Ok(about) = entry.metadata() else {
+                continue;
+            };
             files.push((about.modified()?, about.len(), entry.path()));
         }
         files.sort();

@@ -39,7 +39,7 @@ pub enum InterfaceError {
     #[error("this is not a module's interface: {0}")]
     Field(#[from] FieldError),
     /// A type is none.
-    #[error("this is not a module's interface: {0:?} is not a type")]
+    #[error("this is not a module's interface: {0} is not a type")]
     Type(String),
 }
 
@@ -47,7 +47,10 @@ impl Interface {
     /// As IPLD.
     #[must_use]
     pub fn to_ipld(&self) -> Ipld {
-        map([("functions", Ipld::List(self.functions.iter().map(function_to_ipld).collect()))])
+        map([(
+            "functions",
+            Ipld::List(self.functions.iter().map(function_to_ipld).collect()),
+        )])
     }
 
     /// From IPLD.
@@ -58,28 +61,48 @@ impl Interface {
         let mut fields = Fields::new(value, "interface")?;
         let functions = fields.get("functions", as_list)?;
         fields.finish()?;
-        let functions = functions.into_iter().map(function_from_ipld).collect::<Result<_, _>>()?;
+        let functions = functions
+            .into_iter()
+            .map(function_from_ipld)
+            .collect::<Result<_, _>>()?;
         Ok(Self { functions })
     }
 }
 
 fn function_to_ipld(function: &Function) -> Ipld {
-    let params = function.params.iter().map(|(name, ty)| pair(name, Some(ty))).collect();
+    let params = function
+        .params
+        .iter()
+        .map(|(name, ty)| pair(name, Some(ty)))
+        .collect();
     let mut fields = BTreeMap::from([
         ("name".to_owned(), Ipld::String(function.name.clone())),
         ("params".to_owned(), Ipld::List(params)),
     ]);
-    fields.extend(function.result.as_ref().map(|ty| ("result".to_owned(), to_ipld(ty))));
+    fields.extend(
+        function
+            .result
+            .as_ref()
+            .map(|ty| ("result".to_owned(), to_ipld(ty))),
+    );
     Ipld::Map(fields)
 }
 
 fn function_from_ipld(value: Ipld) -> Result<Function, InterfaceError> {
     let mut fields = Fields::new(value, "function")?;
     let name = fields.get("name", as_string)?;
-    let params = fields.get("params", as_list)?.into_iter().map(full_pair).collect::<Result<_, _>>()?;
+    let params = fields
+        .get("params", as_list)?
+        .into_iter()
+        .map(full_pair)
+        .collect::<Result<_, _>>()?;
     let result = fields.optional("result").map(from_ipld).transpose()?;
     fields.finish()?;
-    Ok(Function { name, params, result })
+    Ok(Function {
+        name,
+        params,
+        result,
+    })
 }
 
 fn to_ipld(ty: &Type) -> Ipld {
@@ -88,16 +111,34 @@ fn to_ipld(ty: &Type) -> Ipld {
         Type::List(item) => ("list", to_ipld(item)),
         Type::Map(entry) => ("map", entry.types().get(1).map_or(Ipld::Null, to_ipld)),
         Type::Option(inner) => ("option", to_ipld(inner)),
-        Type::Tuple(tuple) => ("tuple", Ipld::List(tuple.types().iter().map(to_ipld).collect())),
-        Type::Record(record) => {
-            ("record", Ipld::List(record.fields().iter().map(|(name, ty)| pair(name, Some(ty))).collect()))
-        }
-        Type::Variant(variant) => ("variant", Ipld::List(variant.cases().map(|(name, ty)| pair(name, ty)).collect())),
+        Type::Tuple(tuple) => (
+            "tuple",
+            Ipld::List(tuple.types().iter().map(to_ipld).collect()),
+        ),
+        Type::Record(record) => (
+            "record",
+            Ipld::List(
+                record
+                    .fields()
+                    .iter()
+                    .map(|(name, ty)| pair(name, Some(ty)))
+                    .collect(),
+            ),
+        ),
+        Type::Variant(variant) => (
+            "variant",
+            Ipld::List(variant.cases().map(|(name, ty)| pair(name, ty)).collect()),
+        ),
         Type::Enum(cases) => ("enum", names(cases.list())),
         Type::Flags(flags) => ("flags", names(flags.list())),
         Type::Result(sides) => {
             let sides = [("ok", sides.ok()), ("error", sides.error())];
-            ("result", map(sides.into_iter().filter_map(|(key, ty)| Some((key, to_ipld(ty?))))))
+            (
+                "result",
+                map(sides
+                    .into_iter()
+                    .filter_map(|(key, ty)| Some((key, to_ipld(ty?))))),
+            )
         }
         Type::Unsupported(name) => ("unsupported", Ipld::String(name.clone())),
         plain => return Ipld::String(plain.to_string()),
@@ -113,14 +154,32 @@ fn from_ipld(value: Ipld) -> Result<Type, InterfaceError> {
         }
         other => as_map(other, "type")?,
     };
-    let Some((key, value)) = fields.into_iter().next() else { return Err(InterfaceError::Type(String::new())) };
+    let mut fields = fields.into_iter();
+    let (Some((key, value)), None) = (fields.next(), fields.next()) else {
+        return Err(InterfaceError::Type("a map of not one key".to_owned()));
+    };
     Ok(match key.as_str() {
         "list" => Type::list(from_ipld(value)?),
         "map" => Type::map(from_ipld(value)?),
         "option" => Type::option(from_ipld(value)?),
-        "tuple" => Type::tuple(as_list(value, "tuple")?.into_iter().map(from_ipld).collect::<Result<_, _>>()?),
-        "record" => Type::record(as_list(value, "record")?.into_iter().map(full_pair).collect::<Result<_, _>>()?),
-        "variant" => Type::variant(as_list(value, "variant")?.into_iter().map(pair_from_ipld).collect::<Result<_, _>>()?),
+        "tuple" => Type::tuple(
+            as_list(value, "tuple")?
+                .into_iter()
+                .map(from_ipld)
+                .collect::<Result<_, _>>()?,
+        ),
+        "record" => Type::record(
+            as_list(value, "record")?
+                .into_iter()
+                .map(full_pair)
+                .collect::<Result<_, _>>()?,
+        ),
+        "variant" => Type::variant(
+            as_list(value, "variant")?
+                .into_iter()
+                .map(pair_from_ipld)
+                .collect::<Result<_, _>>()?,
+        ),
         "enum" => Type::enumeration(as_list_of(value, "enum", as_string)?),
         "flags" => Type::flags(as_list_of(value, "flags", as_string)?),
         "result" => {
@@ -145,7 +204,9 @@ fn pair_from_ipld(value: Ipld) -> Result<(String, Option<Type>), InterfaceError>
     let mut items = as_list(value, "pair")?.into_iter();
     match (items.next(), items.next(), items.next()) {
         (Some(name), ty, None) => Ok((as_string(name, "name")?, ty.map(from_ipld).transpose()?)),
-        _ => Err(InterfaceError::Type("a list that is not a name and a type".to_owned())),
+        _ => Err(InterfaceError::Type(
+            "a list that is not a name and a type".to_owned(),
+        )),
     }
 }
 
@@ -157,5 +218,10 @@ fn full_pair(value: Ipld) -> Result<(String, Type), InterfaceError> {
 }
 
 fn map<'a>(entries: impl IntoIterator<Item = (&'a str, Ipld)>) -> Ipld {
-    Ipld::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    Ipld::Map(
+        entries
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect(),
+    )
 }

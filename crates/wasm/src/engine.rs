@@ -91,7 +91,9 @@ pub enum LoadError {
     #[error("the module cannot be read: {0}")]
     Fetch(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It is over [`binary::MAX_MODULE_BYTES`](crate::MAX_MODULE_BYTES).
-    #[error("the module has {bytes} bytes; at most {limit} are accepted. Build it for size, without debug information")]
+    #[error(
+        "the module has {bytes} bytes; at most {limit} are accepted. Build it for size, without debug information"
+    )]
     TooLarge {
         /// Its size.
         bytes: usize,
@@ -105,7 +107,9 @@ pub enum LoadError {
         found: String,
     },
     /// It is cut off.
-    #[error("the module is cut off: what begins at byte {at} is incomplete. Copy or build it again")]
+    #[error(
+        "the module is cut off: what begins at byte {at} is incomplete. Copy or build it again"
+    )]
     Truncated {
         /// Offset of the incomplete section.
         at: usize,
@@ -144,16 +148,21 @@ impl Engine {
         // Where address space is rationed, slots cannot be reserved; calls then only take longer.
         let engine = wasmtime::Engine::new(&config(true))
             .or_else(|_| wasmtime::Engine::new(&config(false)))
-            .map_err(|error| EngineError::Unavailable { message: error.to_string() })?;
+            .map_err(|error| EngineError::Unavailable {
+                message: error.to_string(),
+            })?;
         let inner = Inner {
             linker: Linker::new(&engine),
             ticker: Arc::new(Ticker::new(engine.clone())),
             modules: Modules::default(),
-            disk: cache.map(|folder| DiskCache::new(folder, &engine.precompile_compatibility_hash())),
+            disk: cache
+                .map(|folder| DiskCache::new(folder, &engine.precompile_compatibility_hash())),
             counters: Counters::default(),
             engine,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// The module with this CID: still loaded, or compiled earlier, or fetched and compiled now.
@@ -162,7 +171,11 @@ impl Engine {
     ///
     /// # Errors
     /// If it cannot be fetched, or is not a component that can run here.
-    pub fn load<E>(&self, cid: &Cid, fetch: &mut dyn FnMut() -> Result<Vec<u8>, E>) -> Result<Module, LoadError>
+    pub fn load<E>(
+        &self,
+        cid: &Cid,
+        fetch: &mut dyn FnMut() -> Result<Vec<u8>, E>,
+    ) -> Result<Module, LoadError>
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
@@ -198,7 +211,11 @@ impl Engine {
         }
     }
 
-    fn load_new<E>(&self, cid: &Cid, fetch: &mut dyn FnMut() -> Result<Vec<u8>, E>) -> Result<Module, LoadError>
+    fn load_new<E>(
+        &self,
+        cid: &Cid,
+        fetch: &mut dyn FnMut() -> Result<Vec<u8>, E>,
+    ) -> Result<Module, LoadError>
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
@@ -209,7 +226,10 @@ impl Engine {
                 self.compile(cid, &bytes)?
             }
         };
-        let granted = Granted { linker: &self.inner.linker, ticker: &self.inner.ticker };
+        let granted = Granted {
+            linker: &self.inner.linker,
+            ticker: &self.inner.ticker,
+        };
         Module::new(&component, &granted)
     }
 
@@ -232,10 +252,18 @@ impl Engine {
     fn compile(&self, cid: &Cid, bytes: &[u8]) -> Result<Component, LoadError> {
         binary::check(bytes)?;
         count(&self.inner.counters.compiled);
-        let component = Component::from_binary(&self.inner.engine, bytes)
-            .map_err(|error| LoadError::Invalid { message: format!("{error:#}") })?;
-        let Some(disk) = &self.inner.disk else { return Ok(component) };
-        let kept = component.serialize().map_err(drop).and_then(|code| disk.put(cid, &code).map_err(drop));
+        let component = Component::from_binary(&self.inner.engine, bytes).map_err(|error| {
+            LoadError::Invalid {
+                message: format!("{error:#}"),
+            }
+        })?;
+        let Some(disk) = &self.inner.disk else {
+            return Ok(component);
+        };
+        let kept = component
+            .serialize()
+            .map_err(drop)
+            .and_then(|code| disk.put(cid, &code).map_err(drop));
         if kept.is_err() {
             count(&self.inner.counters.unwritten);
         }
@@ -290,6 +318,8 @@ fn config(pooling: bool) -> Config {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("stats", &self.stats()).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
     }
 }

@@ -120,14 +120,22 @@ impl CallError {
         match stop {
             Stop::Time => Self::Time { limit: limits.time },
             Stop::Cancelled => Self::Cancelled,
-            Stop::Memory => Self::Memory { limit: limits.memory },
-            Stop::Table => Self::Table { limit: MAX_TABLE_ELEMENTS },
+            Stop::Memory => Self::Memory {
+                limit: limits.memory,
+            },
+            Stop::Table => Self::Table {
+                limit: MAX_TABLE_ELEMENTS,
+            },
             Stop::Machine(message) => Self::Machine(message),
         }
     }
 
     /// What an error means that came through the engine.
-    pub(crate) fn from_engine(error: wasmtime::Error, limits: &Limits, function: Option<&Function>) -> Self {
+    pub(crate) fn from_engine(
+        error: wasmtime::Error,
+        limits: &Limits,
+        function: Option<&Function>,
+    ) -> Self {
         if let Some(trap) = error.downcast_ref::<Trap>() {
             return Self::from_trap(*trap, limits);
         }
@@ -154,9 +162,15 @@ impl CallError {
             Trap::BadConversionToInteger => "conversion of a float that is no integer",
             Trap::CannotEnterComponent => "a component was entered while it was running",
             Trap::CannotLeaveComponent => "a component was left where it may not be",
-            other => return Self::Trap { message: other.to_string() },
+            other => {
+                return Self::Trap {
+                    message: other.to_string(),
+                };
+            }
         };
-        Self::Trap { message: message.to_owned() }
+        Self::Trap {
+            message: message.to_owned(),
+        }
     }
 
     fn from_fault(fault: Fault, limits: &Limits, function: Option<&Function>) -> Self {
@@ -165,17 +179,31 @@ impl CallError {
                 let (index, path) = argument(path);
                 Self::Argument(match function {
                     Some(function) => function.arg_error(index, path, message),
-                    None => ArgError { index, param: None, path, message },
+                    None => ArgError {
+                        index,
+                        param: None,
+                        path,
+                        message,
+                    },
                 })
             }
             Fault::Content { path, cid, error } => {
                 let (index, path) = argument(path);
-                Self::Content { index, path, cid, error }
+                Self::Content {
+                    index,
+                    path,
+                    cid,
+                    error,
+                }
             }
-            Fault::Output => Self::Output { limit: limits.output },
+            Fault::Output => Self::Output {
+                limit: limits.output,
+            },
             Fault::NotANumber { path } => Self::NotANumber { path },
             Fault::DuplicateKey { path, key } => Self::DuplicateKey { path, key },
-            Fault::Abi(message) => Self::Trap { message: message.to_owned() },
+            Fault::Abi(message) => Self::Trap {
+                message: message.to_owned(),
+            },
             Fault::Stop(stop) => Self::from_stop(stop, limits),
             Fault::Guest(error) => Self::from_engine(error, limits, function),
         }

@@ -12,7 +12,11 @@ pub(crate) enum Fault {
     Mismatch { path: Path, message: String },
     /// A linked value is not to be had.
     #[error("{path}: {cid}: {error}")]
-    Content { path: Path, cid: Box<Cid>, error: ContentError },
+    Content {
+        path: Path,
+        cid: Box<Cid>,
+        error: ContentError,
+    },
     /// The result is larger than allowed.
     #[error("the result is too large")]
     Output,
@@ -51,7 +55,10 @@ pub(crate) enum Stop {
 
 impl Fault {
     pub(crate) fn mismatch(message: impl Into<String>) -> Self {
-        Self::Mismatch { path: Path::default(), message: message.into() }
+        Self::Mismatch {
+            path: Path::default(),
+            message: message.into(),
+        }
     }
 
     /// The same fault, seen from one step further out.

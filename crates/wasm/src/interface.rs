@@ -75,14 +75,26 @@ impl Interface {
     /// # Errors
     /// If there is none, or more than one.
     pub fn find(&self, name: &str) -> Result<&Function, FindError> {
-        self.position(name).and_then(|position| self.functions.get(position).ok_or_else(|| self.unknown(name)))
+        self.position(name).and_then(|position| {
+            self.functions
+                .get(position)
+                .ok_or_else(|| self.unknown(name))
+        })
     }
 
     pub(crate) fn position(&self, name: &str) -> Result<usize, FindError> {
-        if let Some(position) = self.functions.iter().position(|function| function.name == name) {
+        if let Some(position) = self
+            .functions
+            .iter()
+            .position(|function| function.name == name)
+        {
             return Ok(position);
         }
-        let mut short = self.functions.iter().enumerate().filter(|(_, function)| function.short_name() == name);
+        let mut short = self
+            .functions
+            .iter()
+            .enumerate()
+            .filter(|(_, function)| function.short_name() == name);
         match (short.next(), short.next()) {
             (Some((position, _)), None) => Ok(position),
             (None, _) => Err(self.unknown(name)),
@@ -107,8 +119,16 @@ impl Interface {
             .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3)
             .min()
             .map(|(_, candidate)| candidate.to_owned());
-        let available = self.functions.iter().map(|function| function.name.clone()).collect();
-        FindError::Unknown { name: name.to_owned(), suggestion, available }
+        let available = self
+            .functions
+            .iter()
+            .map(|function| function.name.clone())
+            .collect();
+        FindError::Unknown {
+            name: name.to_owned(),
+            suggestion,
+            available,
+        }
     }
 }
 
@@ -116,13 +136,19 @@ impl Function {
     /// The name inside its interface.
     #[must_use]
     pub fn short_name(&self) -> &str {
-        self.name.rsplit_once('#').map_or(&self.name, |(_, short)| short)
+        self.name
+            .rsplit_once('#')
+            .map_or(&self.name, |(_, short)| short)
     }
 
     /// What keeps the function from being called at all: a type that has no form as content, by its name.
     #[must_use]
     pub fn unsupported(&self) -> Option<&str> {
-        self.params.iter().map(|(_, ty)| ty).chain(&self.result).find_map(Type::unsupported)
+        self.params
+            .iter()
+            .map(|(_, ty)| ty)
+            .chain(&self.result)
+            .find_map(Type::unsupported)
     }
 
     /// Whether arguments as written in a task fit the parameters. An await (`{"await/ok": link}`) fits
@@ -142,13 +168,27 @@ impl Function {
         if args.len() == self.params.len() {
             return Ok(());
         }
-        let names = self.params.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
-        let message = format!("expected {} arguments ({names}), got {}", self.params.len(), args.len());
+        let names = self
+            .params
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let message = format!(
+            "expected {} arguments ({names}), got {}",
+            self.params.len(),
+            args.len()
+        );
         Err(self.arg_error(args.len().min(self.params.len()), Path::default(), message))
     }
 
     pub(crate) fn arg_error(&self, index: usize, path: Path, message: String) -> ArgError {
-        ArgError { index, param: self.params.get(index).map(|(name, _)| name.clone()), path, message }
+        ArgError {
+            index,
+            param: self.params.get(index).map(|(name, _)| name.clone()),
+            path,
+            message,
+        }
     }
 }
 
@@ -164,16 +204,21 @@ fn check(ty: &Type, value: &Ipld) -> Result<(), (Path, String)> {
         })
     };
     match shape(ty, value).map_err(|message| (Path::default(), message))? {
-        Shape::Items { item, items } => {
-            items.iter().enumerate().try_for_each(|(index, value)| at(Step::Index(index), check(item, value)))
-        }
-        Shape::Entries { value: ty, entries } => {
-            entries.into_iter().try_for_each(|(key, value)| at(Step::Key(key.to_owned()), check(ty, value)))
-        }
-        Shape::Parts(parts) => {
-            parts.into_iter().enumerate().try_for_each(|(index, part)| at(part.step(index), check(part.ty, part.value)))
-        }
-        Shape::Case { payload: Some((payload_ty, payload)), .. } => {
+        Shape::Items { item, items } => items
+            .iter()
+            .enumerate()
+            .try_for_each(|(index, value)| at(Step::Index(index), check(item, value))),
+        Shape::Entries { value: ty, entries } => entries
+            .into_iter()
+            .try_for_each(|(key, value)| at(Step::Key(key.to_owned()), check(ty, value))),
+        Shape::Parts(parts) => parts
+            .into_iter()
+            .enumerate()
+            .try_for_each(|(index, part)| at(part.step(index), check(part.ty, part.value))),
+        Shape::Case {
+            payload: Some((payload_ty, payload)),
+            ..
+        } => {
             let result = check(payload_ty, payload);
             match case_step(ty, value) {
                 Some(step) => at(step, result),
@@ -191,7 +236,9 @@ fn check(ty: &Type, value: &Ipld) -> Result<(), (Path, String)> {
 /// The step from a value to the payload of its case: an option that is not nested adds none.
 pub(crate) fn case_step(ty: &Type, value: &Ipld) -> Option<Step> {
     match (ty, value) {
-        (Type::Variant(_) | Type::Result(_), Ipld::Map(map)) => map.keys().next().cloned().map(Step::Key),
+        (Type::Variant(_) | Type::Result(_), Ipld::Map(map)) => {
+            map.keys().next().cloned().map(Step::Key)
+        }
         (Type::Option(_), Ipld::List(_)) if ty.is_nested_option() => Some(Step::Index(0)),
         _ => None,
     }
@@ -235,7 +282,12 @@ fn list(names: &[String]) -> String {
     if names.is_empty() {
         return "no functions".to_owned();
     }
-    let mut text = names.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let mut text = names
+        .iter()
+        .take(LISTED)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     if names.len() > LISTED {
         text.push_str(", …");
     }
@@ -247,7 +299,9 @@ impl fmt::Display for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let params = self.params.iter().map(|(name, ty)| format!("{name}: {ty}"));
         write!(f, "{}: func({})", self.short_name(), Joined(params))?;
-        self.result.as_ref().map_or(Ok(()), |ty| write!(f, " -> {ty}"))
+        self.result
+            .as_ref()
+            .map_or(Ok(()), |ty| write!(f, " -> {ty}"))
     }
 }
 
@@ -258,9 +312,14 @@ mod tests {
     /// Wrong distances would suggest a function that has nothing to do with the one asked for.
     #[test]
     fn edit_distances() {
-        for (left, right, expect) in
-            [("", "", 0), ("a", "", 1), ("", "ab", 2), ("resize", "resize", 0), ("resiz", "resize", 1), ("flaw", "lawn", 2)]
-        {
+        for (left, right, expect) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("", "ab", 2),
+            ("resize", "resize", 0),
+            ("resiz", "resize", 1),
+            ("flaw", "lawn", 2),
+        ] {
             assert_eq!(distance(left, right), expect, "{left} {right}");
         }
     }

@@ -4,7 +4,9 @@ use crate::engine::LoadError;
 use crate::interface::{Function, Interface};
 use crate::types::Type;
 use wasmtime::Engine;
-use wasmtime::component::types::{Component as ComponentType, ComponentFunc, ComponentItem, Type as EngineType};
+use wasmtime::component::types::{
+    Component as ComponentType, ComponentFunc, ComponentItem, Type as EngineType,
+};
 use wasmtime::component::{Component, ComponentExportIndex};
 
 /// Most functions that a component may export.
@@ -20,14 +22,20 @@ const MAX_TYPE_DEPTH: usize = 32;
 ///
 /// # Errors
 /// If there are too many.
-pub(crate) fn exports(component: &Component) -> Result<(Interface, Vec<ComponentExportIndex>), LoadError> {
+pub(crate) fn exports(
+    component: &Component,
+) -> Result<(Interface, Vec<ComponentExportIndex>), LoadError> {
     let engine = component.engine();
-    let mut reader = Reader { parts: MAX_TYPE_PARTS };
+    let mut reader = Reader {
+        parts: MAX_TYPE_PARTS,
+    };
     let mut interface = Interface::default();
     let mut indices = Vec::new();
     let mut add = |name: String, ty: &ComponentFunc, index: Option<ComponentExportIndex>| {
         if indices.len() == MAX_FUNCTIONS {
-            return Err(LoadError::Invalid { message: format!("it exports more than {MAX_FUNCTIONS} functions") });
+            return Err(LoadError::Invalid {
+                message: format!("it exports more than {MAX_FUNCTIONS} functions"),
+            });
         }
         if let Some(index) = index {
             interface.functions.push(reader.function(name, ty));
@@ -37,7 +45,9 @@ pub(crate) fn exports(component: &Component) -> Result<(Interface, Vec<Component
     };
     for (name, export) in component.component_type().exports(engine) {
         match &export.ty {
-            ComponentItem::ComponentFunc(ty) => add(name.to_owned(), ty, component.get_export_index(None, name))?,
+            ComponentItem::ComponentFunc(ty) => {
+                add(name.to_owned(), ty, component.get_export_index(None, name))?
+            }
             ComponentItem::ComponentInstance(instance) => {
                 let parent = component.get_export_index(None, name);
                 for (inner, export) in instance.exports(engine) {
@@ -59,7 +69,11 @@ pub(crate) fn exports(component: &Component) -> Result<(Interface, Vec<Component
 /// The names of what is asked for.
 pub(crate) fn refuse_imports(component: &Component) -> Result<(), LoadError> {
     let names = imports(&component.component_type(), component.engine());
-    if names.is_empty() { Ok(()) } else { Err(LoadError::UnknownImport { names }) }
+    if names.is_empty() {
+        Ok(())
+    } else {
+        Err(LoadError::UnknownImport { names })
+    }
 }
 
 fn imports(ty: &ComponentType, engine: &Engine) -> Vec<String> {
@@ -68,7 +82,9 @@ fn imports(ty: &ComponentType, engine: &Engine) -> Vec<String> {
         match &import.ty {
             ComponentItem::Type(_) => {}
             ComponentItem::ComponentInstance(instance) => {
-                let inner = instance.exports(engine).find(|(_, export)| !matches!(export.ty, ComponentItem::Type(_)));
+                let inner = instance
+                    .exports(engine)
+                    .find(|(_, export)| !matches!(export.ty, ComponentItem::Type(_)));
                 names.extend(inner.map(|(inner, _)| format!("{name}#{inner}")));
             }
             _ => names.push(name.to_owned()),
@@ -86,7 +102,10 @@ impl Reader {
     fn function(&mut self, name: String, ty: &ComponentFunc) -> Function {
         Function {
             name,
-            params: ty.params().map(|(name, ty)| (name.to_owned(), self.ty(&ty, 1))).collect(),
+            params: ty
+                .params()
+                .map(|(name, ty)| (name.to_owned(), self.ty(&ty, 1)))
+                .collect(),
             result: ty.results().next().map(|ty| self.ty(&ty, 1)),
         }
     }
@@ -100,7 +119,8 @@ impl Reader {
             return Type::Unsupported(format!("a type nested deeper than {MAX_TYPE_DEPTH} levels"));
         }
         let depth = depth + 1;
-        let names = |names: &mut dyn Iterator<Item = &str>| names.map(str::to_owned).collect::<Vec<_>>();
+        let names =
+            |names: &mut dyn Iterator<Item = &str>| names.map(str::to_owned).collect::<Vec<_>>();
         match ty {
             EngineType::Bool => Type::Bool,
             EngineType::S8 => Type::S8,
@@ -116,22 +136,36 @@ impl Reader {
             EngineType::Char => Type::Char,
             EngineType::String => Type::String,
             EngineType::List(list) => Type::list(self.ty(&list.ty(), depth)),
-            EngineType::Map(map) if map.key() == EngineType::String => Type::map(self.ty(&map.value(), depth)),
-            EngineType::Map(_) => Type::Unsupported("map with keys that are not strings".to_owned()),
-            EngineType::Record(record) => {
-                Type::record(record.fields().map(|field| (field.name.to_owned(), self.ty(&field.ty, depth))).collect())
+            EngineType::Map(map) if map.key() == EngineType::String => {
+                Type::map(self.ty(&map.value(), depth))
             }
-            EngineType::Tuple(tuple) => Type::tuple(tuple.types().map(|ty| self.ty(&ty, depth)).collect()),
+            EngineType::Map(_) => {
+                Type::Unsupported("map with keys that are not strings".to_owned())
+            }
+            EngineType::Record(record) => Type::record(
+                record
+                    .fields()
+                    .map(|field| (field.name.to_owned(), self.ty(&field.ty, depth)))
+                    .collect(),
+            ),
+            EngineType::Tuple(tuple) => {
+                Type::tuple(tuple.types().map(|ty| self.ty(&ty, depth)).collect())
+            }
             EngineType::Variant(variant) => {
                 let cases = variant.cases();
-                Type::variant(cases.map(|case| (case.name.to_owned(), self.optional(case.ty, depth))).collect())
+                Type::variant(
+                    cases
+                        .map(|case| (case.name.to_owned(), self.optional(case.ty, depth)))
+                        .collect(),
+                )
             }
             EngineType::Enum(cases) => self.named(Type::enumeration(names(&mut cases.names()))),
             EngineType::Flags(flags) => self.named(Type::flags(names(&mut flags.names()))),
             EngineType::Option(option) => Type::option(self.ty(&option.ty(), depth)),
-            EngineType::Result(result) => {
-                Type::result(self.optional(result.ok(), depth), self.optional(result.err(), depth))
-            }
+            EngineType::Result(result) => Type::result(
+                self.optional(result.ok(), depth),
+                self.optional(result.err(), depth),
+            ),
             EngineType::Own(_) | EngineType::Borrow(_) => Type::Unsupported("resource".to_owned()),
             EngineType::Future(_) => Type::Unsupported("future".to_owned()),
             EngineType::Stream(_) => Type::Unsupported("stream".to_owned()),
@@ -148,7 +182,9 @@ impl Reader {
 
     /// Counts names as parts.
     fn named(&mut self, ty: Type) -> Type {
-        let (Type::Enum(names) | Type::Flags(names)) = &ty else { return ty };
+        let (Type::Enum(names) | Type::Flags(names)) = &ty else {
+            return ty;
+        };
         self.parts = self.parts.saturating_sub(names.len());
         ty
     }

@@ -20,12 +20,24 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    pub(crate) const EMPTY: Self = Self { size: 0, align: 1, flat: 0 };
+    pub(crate) const EMPTY: Self = Self {
+        size: 0,
+        align: 1,
+        flat: 0,
+    };
     /// Strings and lists: a pointer and a length.
-    pub(crate) const POINTER_PAIR: Self = Self { size: 8, align: 4, flat: 2 };
+    pub(crate) const POINTER_PAIR: Self = Self {
+        size: 8,
+        align: 4,
+        flat: 2,
+    };
 
     pub(crate) const fn scalar(bytes: u32) -> Self {
-        Self { size: bytes, align: bytes, flat: 1 }
+        Self {
+            size: bytes,
+            align: bytes,
+            flat: 1,
+        }
     }
 
     /// Records, tuples and parameter lists.
@@ -43,14 +55,21 @@ impl Layout {
     /// Variants of `count` cases, of which some have payloads.
     pub(crate) fn cases(count: usize, payloads: impl Iterator<Item = Self>) -> Self {
         let discriminant = discriminant_size(count);
-        let mut payload = Self { size: 0, align: discriminant, flat: 0 };
+        let mut payload = Self {
+            size: 0,
+            align: discriminant,
+            flat: 0,
+        };
         for case in payloads {
             payload.size = payload.size.max(case.size);
             payload.align = payload.align.max(case.align);
             payload.flat = payload.flat.max(case.flat);
         }
         Self {
-            size: align_to(align_to(discriminant, payload.align).saturating_add(payload.size), payload.align),
+            size: align_to(
+                align_to(discriminant, payload.align).saturating_add(payload.size),
+                payload.align,
+            ),
             align: payload.align,
             flat: payload.flat.saturating_add(1),
         }
@@ -101,17 +120,27 @@ mod tests {
         check(&Type::U8, (1, 1, 1));
         check(&Type::Char, (4, 4, 1));
         check(&Type::String, (8, 4, 2));
-        check(&Type::tuple(vec![Type::U8, Type::U64, Type::U8]), (24, 8, 3));
+        check(
+            &Type::tuple(vec![Type::U8, Type::U64, Type::U8]),
+            (24, 8, 3),
+        );
         check(&Type::option(Type::U8), (2, 1, 2));
         check(&Type::option(Type::U64), (16, 8, 2));
         check(&Type::result(None, None), (1, 1, 1));
-        check(&Type::result(Some(Type::String), Some(Type::F64)), (16, 8, 3));
+        check(
+            &Type::result(Some(Type::String), Some(Type::F64)),
+            (16, 8, 3),
+        );
         check(&Type::enumeration(names(256)), (1, 1, 1));
         check(&Type::enumeration(names(257)), (2, 2, 1));
         check(&Type::flags(names(8)), (1, 1, 1));
         check(&Type::flags(names(9)), (2, 2, 1));
         check(&Type::flags(names(17)), (4, 4, 1));
-        let cases = vec![("a".to_owned(), Some(Type::U32)), ("b".to_owned(), None), ("c".to_owned(), Some(Type::String))];
+        let cases = vec![
+            ("a".to_owned(), Some(Type::U32)),
+            ("b".to_owned(), None),
+            ("c".to_owned(), Some(Type::String)),
+        ];
         check(&Type::variant(cases), (12, 4, 3));
         check(&Type::map(Type::U8), (8, 4, 2));
     }

@@ -6,6 +6,31 @@
 //!
 //! A function gets its arguments and nothing else: no clock, no randomness, no files, no network. The same call
 //! gives the same bytes on every machine, or is ended by a limit.
+//!
+//! ```
+//! use ipvm_ipld::{Ipld, cid_of, codec};
+//! use ipvm_wasm::{Call, Cancel, Engine, Limits, NoContent};
+//! use std::time::Duration;
+//!
+//! let wasm = wat::parse_str(
+//!     r#"(component
+//!       (core module $m (func (export "add") (param i32 i32) (result i32)
+//!         (i32.add (local.get 0) (local.get 1))))
+//!       (core instance $i (instantiate $m))
+//!       (func (export "add") (param "a" u32) (param "b" u32) (result u32) (canon lift (core func $i "add"))))"#,
+//! )?;
+//! let engine = Engine::new(None)?;
+//! let module = engine.load(&cid_of(codec::RAW, &wasm), &mut || Ok::<_, std::io::Error>(wasm.clone()))?;
+//! let add = module.interface().find("add")?;
+//! assert_eq!(add.to_string(), "add: func(a: u32, b: u32) -> u32");
+//!
+//! let args = [Ipld::Integer(2), Ipld::Integer(3)];
+//! add.check(&args)?;
+//! let limits = Limits { fuel: 1_000_000, memory: 1 << 20, time: Duration::from_secs(1), output: 1 << 20 };
+//! let call = Call { function: "add", args: &args, limits, content: &NoContent, cancel: &Cancel::new() };
+//! assert_eq!(module.call(&call)?.out, Ok(Ipld::Integer(5)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod binary;
 mod cache;

@@ -41,8 +41,14 @@ pub(crate) struct Lifting<S> {
 impl<S: Source> Lifting<S> {
     /// Reads a function's result from the core value that it returned. The outer `Err` is a fault, the inner one
     /// the function's own error, if its type is `result<T, E>`.
-    pub(crate) fn result(&mut self, ty: Option<&Type>, core: u64) -> Result<Result<Ipld, Ipld>, Fault> {
-        let Some(ty) = ty else { return Ok(Ok(Ipld::Null)) };
+    pub(crate) fn result(
+        &mut self,
+        ty: Option<&Type>,
+        core: u64,
+    ) -> Result<Result<Ipld, Ipld>, Fault> {
+        let Some(ty) = ty else {
+            return Ok(Ok(Ipld::Null));
+        };
         let layout = ty.layout();
         let from = if layout.flat <= MAX_FLAT_RESULTS {
             From::Core(core)
@@ -53,7 +59,9 @@ impl<S: Source> Lifting<S> {
             }
             From::Memory(at)
         };
-        let Type::Result(sides) = ty else { return self.value(ty, from).map(Ok) };
+        let Type::Result(sides) = ty else {
+            return self.value(ty, from).map(Ok);
+        };
         let (position, payload) = self.case(ty, from)?;
         match position {
             0 => self.payload(sides.ok(), payload).map(Ok),
@@ -72,7 +80,8 @@ impl<S: Source> Lifting<S> {
             Type::List(_) if ty.is_bytes() => {
                 let (place, length) = self.pair(from)?;
                 self.pay(length.into())?;
-                self.bytes(place, length).map(|bytes| Ipld::Bytes(bytes.to_vec()))
+                self.bytes(place, length)
+                    .map(|bytes| Ipld::Bytes(bytes.to_vec()))
             }
             Type::List(item) => match ty.entry() {
                 Some(entry) => self.entries(entry, from),
@@ -84,18 +93,24 @@ impl<S: Source> Lifting<S> {
                 let mut map = BTreeMap::new();
                 for (name, ty) in record.fields() {
                     let value = self.value(ty, parts.next(ty.layout()));
-                    map.insert(self.name(name)?, value.map_err(|fault| fault.inside(Step::Key(name.clone())))?);
+                    map.insert(
+                        self.name(name)?,
+                        value.map_err(|fault| fault.inside(Step::Key(name.clone())))?,
+                    );
                 }
                 Ok(Ipld::Map(map))
             }
             Type::Tuple(tuple) => {
                 let mut parts = Parts::new(from);
                 let items = tuple.types().iter().enumerate().map(|(index, ty)| {
-                    self.value(ty, parts.next(ty.layout())).map_err(|fault| fault.inside(Step::Index(index)))
+                    self.value(ty, parts.next(ty.layout()))
+                        .map_err(|fault| fault.inside(Step::Index(index)))
                 });
                 items.collect::<Result<_, _>>().map(Ipld::List)
             }
-            Type::Variant(_) | Type::Enum(_) | Type::Option(_) | Type::Result(_) => self.one_of(ty, from),
+            Type::Variant(_) | Type::Enum(_) | Type::Option(_) | Type::Result(_) => {
+                self.one_of(ty, from)
+            }
             Type::Flags(names) => self.flags(names, ty.layout(), from),
             scalar => {
                 let bits = self.number(from, scalar.layout().size)?;
@@ -112,14 +127,21 @@ impl<S: Source> Lifting<S> {
                 let (name, ty) = variant.case(position).ok_or(NO_CASE)?;
                 self.keyed(name, ty, payload)
             }
-            (Type::Enum(names), _) => self.name(names.name(position).ok_or(NO_CASE)?).map(Ipld::String),
+            (Type::Enum(names), _) => self
+                .name(names.name(position).ok_or(NO_CASE)?)
+                .map(Ipld::String),
             (Type::Option(inner), 0 | 1) => {
                 let some = position == 1;
                 if !ty.is_nested_option() {
-                    return if some { self.value(inner, payload) } else { Ok(Ipld::Null) };
+                    return if some {
+                        self.value(inner, payload)
+                    } else {
+                        Ok(Ipld::Null)
+                    };
                 }
                 let item = some.then(|| self.value(inner, payload)).transpose();
-                item.map(|item| Ipld::List(item.into_iter().collect())).map_err(|fault| fault.inside(Step::Index(0)))
+                item.map(|item| Ipld::List(item.into_iter().collect()))
+                    .map_err(|fault| fault.inside(Step::Index(0)))
             }
             (Type::Result(sides), 0) => self.keyed("ok", sides.ok(), payload),
             (Type::Result(sides), 1) => self.keyed("error", sides.error(), payload),
@@ -129,7 +151,9 @@ impl<S: Source> Lifting<S> {
 
     /// `{name: payload}`
     fn keyed(&mut self, name: &str, ty: Option<&Type>, from: From) -> Result<Ipld, Fault> {
-        let payload = self.payload(ty, from).map_err(|fault| fault.inside(Step::Key(name.to_owned())))?;
+        let payload = self
+            .payload(ty, from)
+            .map_err(|fault| fault.inside(Step::Key(name.to_owned())))?;
         Ok(Ipld::Map(BTreeMap::from([(self.name(name)?, payload)])))
     }
 
@@ -153,16 +177,22 @@ impl<S: Source> Lifting<S> {
         let (place, length) = self.list(item.layout(), from)?;
         let mut at = place;
         // No more room than the budget could pay for.
-        let mut items = Vec::with_capacity(u64::from(length).min(self.budget / VALUE_COST) as usize);
+        let mut items =
+            Vec::with_capacity(u64::from(length).min(self.budget / VALUE_COST) as usize);
         for index in 0..length as usize {
-            items.push(self.value(item, From::Memory(at)).map_err(|fault| fault.inside(Step::Index(index)))?);
+            items.push(
+                self.value(item, From::Memory(at))
+                    .map_err(|fault| fault.inside(Step::Index(index)))?,
+            );
             at = at.saturating_add(item.layout().size);
         }
         Ok(Ipld::List(items))
     }
 
     fn entries(&mut self, entry: &Tuple, from: From) -> Result<Ipld, Fault> {
-        let [_, ty] = entry.types() else { return Err(Fault::Abi("a map entry is not a pair")) };
+        let [_, ty] = entry.types() else {
+            return Err(Fault::Abi("a map entry is not a pair"));
+        };
         let (place, length) = self.list(entry.layout(), from)?;
         let mut at = place;
         let mut map = BTreeMap::new();
@@ -173,7 +203,10 @@ impl<S: Source> Lifting<S> {
             let value = self.value(ty, From::Memory(fields.next(ty.layout())));
             let value = value.map_err(|fault| fault.inside(Step::Key(key.clone())))?;
             if map.contains_key(&key) {
-                return Err(Fault::DuplicateKey { path: Path::default(), key });
+                return Err(Fault::DuplicateKey {
+                    path: Path::default(),
+                    key,
+                });
             }
             map.insert(key, value);
             at = at.saturating_add(entry.layout().size);
@@ -212,8 +245,13 @@ impl<S: Source> Lifting<S> {
     }
 
     fn pair(&self, from: From) -> Result<(u32, u32), Fault> {
-        let From::Memory(at) = from else { return Err(OUTSIDE) };
-        Ok((low(self.number(from, 4)?), low(self.number(From::Memory(at.saturating_add(4)), 4)?)))
+        let From::Memory(at) = from else {
+            return Err(OUTSIDE);
+        };
+        Ok((
+            low(self.number(from, 4)?),
+            low(self.number(From::Memory(at.saturating_add(4)), 4)?),
+        ))
     }
 
     /// An unsigned number of `width` bytes, at most 8.
@@ -222,7 +260,10 @@ impl<S: Source> Lifting<S> {
             From::Core(core) => Ok(core),
             From::Memory(at) => {
                 let mut number = [0; 8];
-                number.iter_mut().zip(self.bytes(at, width)?).for_each(|(to, from)| *to = *from);
+                number
+                    .iter_mut()
+                    .zip(self.bytes(at, width)?)
+                    .for_each(|(to, from)| *to = *from);
                 Ok(u64::from_le_bytes(number))
             }
         }
@@ -230,7 +271,11 @@ impl<S: Source> Lifting<S> {
 
     fn bytes(&self, at: u32, length: u32) -> Result<&[u8], Fault> {
         let (at, length) = (at as usize, length as usize);
-        self.source.memory().get(at..).and_then(|rest| rest.get(..length)).ok_or(OUTSIDE)
+        self.source
+            .memory()
+            .get(at..)
+            .and_then(|rest| rest.get(..length))
+            .ok_or(OUTSIDE)
     }
 
     fn name(&mut self, name: &str) -> Result<String, Fault> {
@@ -256,7 +301,10 @@ impl Parts {
             From::Core(_) => 0,
             From::Memory(at) => at,
         };
-        Self { whole, fields: Fields::new(base) }
+        Self {
+            whole,
+            fields: Fields::new(base),
+        }
     }
 
     fn next(&mut self, part: Layout) -> From {
@@ -270,12 +318,18 @@ impl Parts {
 const OUTSIDE: Fault = Fault::Abi("the result points outside the guest's memory");
 const NO_CASE: Fault = Fault::Abi("the result is a case that its type does not have");
 
-#[expect(clippy::cast_possible_truncation, reason = "a 32-bit core value is the lower half")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a 32-bit core value is the lower half"
+)]
 fn low(core: u64) -> u32 {
     core as u32
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the canonical ABI takes the lowest bits of a core value")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the canonical ABI takes the lowest bits of a core value"
+)]
 fn scalar_value(ty: &Type, bits: u64) -> Result<Ipld, Fault> {
     let integer = |integer: i128| Ok(Ipld::Integer(integer));
     match ty {
@@ -291,13 +345,22 @@ fn scalar_value(ty: &Type, bits: u64) -> Result<Ipld, Fault> {
         Type::F32 => finite(f32::from_bits(low(bits)).into()),
         Type::F64 => finite(f64::from_bits(bits)),
         Type::Char => {
-            let scalar = char::from_u32(low(bits)).ok_or(Fault::Abi("the result has an invalid char"))?;
+            let scalar =
+                char::from_u32(low(bits)).ok_or(Fault::Abi("the result has an invalid char"))?;
             Ok(Ipld::String(scalar.into()))
         }
-        _ => Err(Fault::Abi("the result has a type without a form as content")),
+        _ => Err(Fault::Abi(
+            "the result has a type without a form as content",
+        )),
     }
 }
 
 fn finite(float: f64) -> Result<Ipld, Fault> {
-    if float.is_finite() { Ok(Ipld::Float(float)) } else { Err(Fault::NotANumber { path: Path::default() }) }
+    if float.is_finite() {
+        Ok(Ipld::Float(float))
+    } else {
+        Err(Fault::NotANumber {
+            path: Path::default(),
+        })
+    }
 }

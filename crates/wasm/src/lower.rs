@@ -40,20 +40,26 @@ impl<G: Guest> Lowering<'_, G> {
     ///
     /// # Errors
     /// A fault, the first step of whose path is the position of the argument.
-    pub(crate) fn arguments(&mut self, params: &[(String, Type)], args: &[Ipld]) -> Result<Vec<u64>, Fault> {
+    pub(crate) fn arguments(
+        &mut self,
+        params: &[(String, Type)],
+        args: &[Ipld],
+    ) -> Result<Vec<u64>, Fault> {
         let types = params.iter().map(|(_, ty)| ty);
         let whole = Layout::sequence(types.clone().map(Type::layout));
         let parts = types.zip(args).enumerate();
         let mut flat = Vec::new();
         if whole.flat <= MAX_FLAT_PARAMS {
             for (index, (ty, value)) in parts {
-                self.flatten(ty, value, &mut flat).map_err(|fault| fault.inside(Step::Index(index)))?;
+                self.flatten(ty, value, &mut flat)
+                    .map_err(|fault| fault.inside(Step::Index(index)))?;
             }
         } else {
             let place = self.guest.allocate(whole.align, whole.size)?;
             let mut fields = Fields::new(place);
             for (index, (ty, value)) in parts {
-                self.store(ty, value, fields.next(ty.layout())).map_err(|fault| fault.inside(Step::Index(index)))?;
+                self.store(ty, value, fields.next(ty.layout()))
+                    .map_err(|fault| fault.inside(Step::Index(index)))?;
             }
             flat.push(place.into());
         }
@@ -67,13 +73,15 @@ impl<G: Guest> Lowering<'_, G> {
             Shape::Scalar(bits) => flat.push(bits),
             Shape::Parts(parts) => {
                 for (index, part) in parts.iter().enumerate() {
-                    self.flatten(part.ty, part.value, flat).map_err(|fault| fault.inside(part.step(index)))?;
+                    self.flatten(part.ty, part.value, flat)
+                        .map_err(|fault| fault.inside(part.step(index)))?;
                 }
             }
             Shape::Case { position, payload } => {
                 flat.push(position.into());
                 if let Some((payload_ty, payload)) = payload {
-                    self.flatten(payload_ty, payload, flat).map_err(|fault| in_case(fault, ty, value))?;
+                    self.flatten(payload_ty, payload, flat)
+                        .map_err(|fault| in_case(fault, ty, value))?;
                 }
                 // The values that only longer cases use.
                 flat.resize(end, 0);
@@ -100,16 +108,20 @@ impl<G: Guest> Lowering<'_, G> {
                 let mut fields = Fields::new(at);
                 for (index, part) in parts.iter().enumerate() {
                     let at = fields.next(part.ty.layout());
-                    self.store(part.ty, part.value, at).map_err(|fault| fault.inside(part.step(index)))?;
+                    self.store(part.ty, part.value, at)
+                        .map_err(|fault| fault.inside(part.step(index)))?;
                 }
                 Ok(())
             }
             Shape::Case { position, payload } => {
                 let cases = case_count(ty);
                 self.put(at, position.into(), discriminant_size(cases))?;
-                let Some((payload_ty, payload)) = payload else { return Ok(()) };
+                let Some((payload_ty, payload)) = payload else {
+                    return Ok(());
+                };
                 let at = at.saturating_add(ty.layout().payload_offset(cases));
-                self.store(payload_ty, payload, at).map_err(|fault| in_case(fault, ty, value))
+                self.store(payload_ty, payload, at)
+                    .map_err(|fault| in_case(fault, ty, value))
             }
             Shape::Content(cid) if !ty.is_bytes() => {
                 let value = self.fetch(cid)?;
@@ -142,17 +154,27 @@ impl<G: Guest> Lowering<'_, G> {
                 let (place, length) = self.allocate_list(items.len(), layout)?;
                 let mut at = place;
                 for (index, value) in items.iter().enumerate() {
-                    self.store(item, value, at).map_err(|fault| fault.inside(Step::Index(index)))?;
+                    self.store(item, value, at)
+                        .map_err(|fault| fault.inside(Step::Index(index)))?;
                     at = at.saturating_add(layout.size);
                 }
                 Ok((place, length))
             }
-            (Shape::Entries { value: ty, entries }, Some(entry)) => self.entries(entry, ty, &entries),
-            _ => Err(Fault::mismatch(format!("a value of type {ty} has no form in memory"))),
+            (Shape::Entries { value: ty, entries }, Some(entry)) => {
+                self.entries(entry, ty, &entries)
+            }
+            _ => Err(Fault::mismatch(format!(
+                "a value of type {ty} has no form in memory"
+            ))),
         }
     }
 
-    fn entries(&mut self, entry: &Tuple, ty: &Type, entries: &[(&str, &Ipld)]) -> Result<(u32, u32), Fault> {
+    fn entries(
+        &mut self,
+        entry: &Tuple,
+        ty: &Type,
+        entries: &[(&str, &Ipld)],
+    ) -> Result<(u32, u32), Fault> {
         let layout = entry.layout();
         let (place, length) = self.allocate_list(entries.len(), layout)?;
         let mut at = place;
@@ -163,7 +185,8 @@ impl<G: Guest> Lowering<'_, G> {
             self.put(key_at, text.into(), 4)?;
             self.put(key_at.saturating_add(4), bytes.into(), 4)?;
             let value_at = fields.next(ty.layout());
-            self.store(ty, value, value_at).map_err(|fault| fault.inside(Step::Key((*key).to_owned())))?;
+            self.store(ty, value, value_at)
+                .map_err(|fault| fault.inside(Step::Key((*key).to_owned())))?;
             at = at.saturating_add(layout.size);
         }
         Ok((place, length))
@@ -172,10 +195,16 @@ impl<G: Guest> Lowering<'_, G> {
     /// Lets the bytes behind a link be read into the guest's memory.
     fn content_bytes(&mut self, cid: &Cid) -> Result<(u32, u32), Fault> {
         self.go_on()?;
-        let length = fits(self.content.size(cid).map_err(|error| content_fault(cid, error))?)?;
+        let length = fits(
+            self.content
+                .size(cid)
+                .map_err(|error| content_fault(cid, error))?,
+        )?;
         let place = self.guest.allocate(1, length)?;
         let content = self.content;
-        content.read(cid, self.place(place, length)?).map_err(|error| content_fault(cid, error))?;
+        content
+            .read(cid, self.place(place, length)?)
+            .map_err(|error| content_fault(cid, error))?;
         Ok((place, length))
     }
 
@@ -183,14 +212,19 @@ impl<G: Guest> Lowering<'_, G> {
     fn fetch(&mut self, cid: &Cid) -> Result<Ipld, Fault> {
         self.go_on()?;
         if self.hops == MAX_HOPS {
-            let error = ContentError::Wrong(format!("more than {MAX_HOPS} links one after the other"));
+            let error =
+                ContentError::Wrong(format!("more than {MAX_HOPS} links one after the other"));
             return Err(content_fault(cid, error));
         }
-        self.content.value(cid).map_err(|error| content_fault(cid, error))
+        self.content
+            .value(cid)
+            .map_err(|error| content_fault(cid, error))
     }
 
     fn go_on(&self) -> Result<(), Fault> {
-        self.watch.stopped().map_or(Ok(()), |stop| Err(Fault::Stop(stop)))
+        self.watch
+            .stopped()
+            .map_or(Ok(()), |stop| Err(Fault::Stop(stop)))
     }
 
     fn allocate_list(&mut self, count: usize, item: Layout) -> Result<(u32, u32), Fault> {
@@ -203,14 +237,23 @@ impl<G: Guest> Lowering<'_, G> {
     fn put(&mut self, at: u32, bits: u64, width: u32) -> Result<(), Fault> {
         let bytes = bits.to_le_bytes();
         let place = self.place(at, width)?;
-        place.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+        place
+            .iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = from);
         Ok(())
     }
 
     fn place(&mut self, at: u32, length: u32) -> Result<&mut [u8], Fault> {
         let (at, length) = (at as usize, length as usize);
-        let memory = self.guest.memory().get_mut(at..).and_then(|rest| rest.get_mut(..length));
-        memory.ok_or(Fault::Abi("the guest's allocator returned memory that it does not have"))
+        let memory = self
+            .guest
+            .memory()
+            .get_mut(at..)
+            .and_then(|rest| rest.get_mut(..length));
+        memory.ok_or(Fault::Abi(
+            "the guest's allocator returned memory that it does not have",
+        ))
     }
 }
 
@@ -249,10 +292,18 @@ fn in_case(fault: Fault, ty: &Type, value: &Ipld) -> Fault {
 }
 
 fn content_fault(cid: &Cid, error: ContentError) -> Fault {
-    Fault::Content { path: crate::path::Path::default(), cid: Box::new(*cid), error }
+    Fault::Content {
+        path: crate::path::Path::default(),
+        cid: Box::new(*cid),
+        error,
+    }
 }
 
 /// Lengths and sizes are 32-bit in a guest.
 fn fits(length: u64) -> Result<u32, Fault> {
-    u32::try_from(length).map_err(|_| Fault::mismatch(format!("{length} bytes or items do not fit into a 32-bit guest")))
+    u32::try_from(length).map_err(|_| {
+        Fault::mismatch(format!(
+            "{length} bytes or items do not fit into a 32-bit guest"
+        ))
+    })
 }

@@ -81,7 +81,9 @@ impl Module {
         introspect::refuse_imports(component)?;
         let (interface, exports) = introspect::exports(component)?;
         let pre = granted.linker.instantiate_pre(component);
-        let pre = pre.map_err(|error| LoadError::Invalid { message: format!("{error:#}") })?;
+        let pre = pre.map_err(|error| LoadError::Invalid {
+            message: format!("{error:#}"),
+        })?;
         let code = component.image_range();
         let inner = Inner {
             pre,
@@ -90,7 +92,9 @@ impl Module {
             ticker: Arc::clone(granted.ticker),
             code_bytes: code.end.addr() - code.start.addr(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// The functions of this module.
@@ -115,7 +119,11 @@ impl Module {
         if let Some(stop) = watch.stopped() {
             return Err(refused(CallError::from_stop(stop, &call.limits)));
         }
-        let _running = self.inner.ticker.run().map_err(|error| refused(CallError::Machine(error.to_string())))?;
+        let _running = self
+            .inner
+            .ticker
+            .run()
+            .map_err(|error| refused(CallError::Machine(error.to_string())))?;
         let mut store = self.store(&call.limits, &watch).map_err(refused)?;
         let result = self.run(&mut store, position, export, call, &watch);
         let left = store.get_fuel().unwrap_or_default();
@@ -124,21 +132,33 @@ impl Module {
             Ok(out) => Ok(Done { out, fuel }),
             Err(error) => {
                 let function = self.inner.interface.functions.get(position);
-                Err(Failed { error: CallError::from_engine(error, &call.limits, function), fuel })
+                Err(Failed {
+                    error: CallError::from_engine(error, &call.limits, function),
+                    fuel,
+                })
             }
         }
     }
 
     fn find(&self, call: &Call<'_>) -> Result<(usize, &ComponentExportIndex), CallError> {
         let position = self.inner.interface.position(call.function)?;
-        let (Some(function), Some(export)) =
-            (self.inner.interface.functions.get(position), self.inner.exports.get(position))
-        else {
+        let (Some(function), Some(export)) = (
+            self.inner.interface.functions.get(position),
+            self.inner.exports.get(position),
+        ) else {
             let (name, available) = (call.function.to_owned(), Vec::new());
-            return Err(FindError::Unknown { name, suggestion: None, available }.into());
+            return Err(FindError::Unknown {
+                name,
+                suggestion: None,
+                available,
+            }
+            .into());
         };
         if let Some(ty) = function.unsupported() {
-            return Err(CallError::Unsupported { function: function.name.clone(), ty: ty.to_owned() });
+            return Err(CallError::Unsupported {
+                function: function.name.clone(),
+                ty: ty.to_owned(),
+            });
         }
         function.check_count(call.args)?;
         Ok((position, export))
@@ -147,7 +167,9 @@ impl Module {
     fn store(&self, limits: &Limits, watch: &Watch) -> Result<Store<State>, CallError> {
         let mut store = Store::new(self.inner.pre.engine(), State::new(limits, watch));
         store.limiter(|state| state);
-        store.set_fuel(limits.fuel).map_err(|error| CallError::Machine(error.to_string()))?;
+        store
+            .set_fuel(limits.fuel)
+            .map_err(|error| CallError::Machine(error.to_string()))?;
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| match store.data().watch.stopped() {
             Some(stop) => Err(wasmtime::Error::new(stop)),
@@ -168,18 +190,35 @@ impl Module {
     ) -> wasmtime::Result<Result<Ipld, Ipld>> {
         let instance = self.inner.pre.instantiate(&mut *store)?;
         let entry = instance.get_func(&mut *store, export);
-        let entry = entry.ok_or_else(|| wasmtime::format_err!("the function is missing from its instance"))?;
-        let params = self.inner.interface.functions.get(function).map_or(&[][..], |function| &function.params);
-        let arguments = Arguments { params, args: call.args, content: call.content, watch };
+        let entry = entry
+            .ok_or_else(|| wasmtime::format_err!("the function is missing from its instance"))?;
+        let params = self
+            .inner
+            .interface
+            .functions
+            .get(function)
+            .map_or(&[][..], |function| &function.params);
+        let arguments = Arguments {
+            params,
+            args: call.args,
+            content: call.content,
+            watch,
+        };
         let interface = Arc::clone(&self.inner.interface);
-        let expected = Expected { interface, function, budget: call.limits.output };
+        let expected = Expected {
+            interface,
+            function,
+            budget: call.limits.output,
+        };
         unsafe_code::call(store, entry, arguments, expected)
     }
 }
 
 impl std::fmt::Debug for Module {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Module").field("interface", &self.inner.interface).finish_non_exhaustive()
+        f.debug_struct("Module")
+            .field("interface", &self.inner.interface)
+            .finish_non_exhaustive()
     }
 }
 
@@ -197,25 +236,42 @@ pub(crate) struct State {
 
 impl State {
     fn new(limits: &Limits, watch: &Watch) -> Self {
-        Self { watch: watch.clone(), memory_limit: limits.memory, memory: 0, elements: 0, allowed: false }
+        Self {
+            watch: watch.clone(),
+            memory_limit: limits.memory,
+            memory: 0,
+            elements: 0,
+            allowed: false,
+        }
     }
 
     /// A growth that was allowed and failed all the same is the machine's fault. The guest must not see it as
     /// −1, which another machine would not have returned.
     fn failed(&self, error: &wasmtime::Error) -> wasmtime::Result<()> {
-        if self.allowed { Err(wasmtime::Error::new(Stop::Machine(error.to_string()))) } else { Ok(()) }
+        if self.allowed {
+            Err(wasmtime::Error::new(Stop::Machine(error.to_string())))
+        } else {
+            Ok(())
+        }
     }
 }
 
 /// Growth past a limit ends the task instead of returning −1, which would let a limit change an ok result. What
 /// the guest's own declared maximum forbids is −1 whatever the limit, as the specification of Wasm says.
 impl ResourceLimiter for State {
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         self.allowed = false;
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
-        let memory = self.memory.saturating_add(desired.saturating_sub(current) as u64);
+        let memory = self
+            .memory
+            .saturating_add(desired.saturating_sub(current) as u64);
         if memory > self.memory_limit {
             return Err(wasmtime::Error::new(Stop::Memory));
         }
@@ -228,13 +284,20 @@ impl ResourceLimiter for State {
         self.failed(&error)
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         self.allowed = false;
         // A maximum that is not below the limit may be the slot's and not the guest's.
         if maximum.is_some_and(|maximum| maximum < MAX_TABLE_ELEMENTS && desired > maximum) {
             return Ok(false);
         }
-        let elements = self.elements.saturating_add(desired.saturating_sub(current));
+        let elements = self
+            .elements
+            .saturating_add(desired.saturating_sub(current));
         if elements > MAX_TABLE_ELEMENTS {
             return Err(wasmtime::Error::new(Stop::Table));
         }

@@ -44,7 +44,11 @@ impl Modules {
         table.clock += 1;
         let used = table.clock;
         let entry = table.entries.entry(*cid);
-        let entry = entry.or_insert_with(|| Entry { slot: Arc::default(), used, code_bytes: 0 });
+        let entry = entry.or_insert_with(|| Entry {
+            slot: Arc::default(),
+            used,
+            code_bytes: 0,
+        });
         entry.used = used;
         Arc::clone(&entry.slot)
     }
@@ -55,7 +59,12 @@ impl Modules {
         table.resize(cid, code_bytes);
         while table.entries.len() > MAX_MODULES || table.code_bytes > MAX_CODE_BYTES {
             let others = table.entries.iter().filter(|(other, _)| *other != cid);
-            let Some(oldest) = others.min_by_key(|(_, entry)| entry.used).map(|(oldest, _)| *oldest) else { break };
+            let Some(oldest) = others
+                .min_by_key(|(_, entry)| entry.used)
+                .map(|(oldest, _)| *oldest)
+            else {
+                break;
+            };
             table.remove(&oldest);
         }
     }

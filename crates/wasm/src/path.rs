@@ -41,7 +41,12 @@ impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.steps.iter().rev().try_for_each(|step| match step {
             Step::Index(index) => write!(f, "[{index}]"),
-            Step::Key(key) if !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_') => {
+            Step::Key(key)
+                if !key.is_empty()
+                    && key
+                        .chars()
+                        .all(|c| c.is_alphanumeric() || c == '-' || c == '_') =>
+            {
                 write!(f, ".{key}")
             }
             Step::Key(key) => write!(f, "[{key:?}]"),

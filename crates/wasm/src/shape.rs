@@ -56,7 +56,8 @@ pub(crate) struct Part<'t, 'v> {
 impl Part<'_, '_> {
     /// The step from the whole to this part, the `index`-th.
     pub(crate) fn step(&self, index: usize) -> Step {
-        self.name.map_or(Step::Index(index), |name| Step::Key(name.to_owned()))
+        self.name
+            .map_or(Step::Index(index), |name| Step::Key(name.to_owned()))
     }
 }
 
@@ -78,8 +79,12 @@ pub(crate) fn shape<'t, 'v>(ty: &'t Type, value: &'v Ipld) -> Result<Shape<'t, '
         Type::U32 => integer::<u32>(ty, value).map(|i| Shape::Scalar(i.into())),
         Type::U64 => integer::<u64>(ty, value).map(Shape::Scalar),
         // Narrow signed integers travel as a sign-extended 32-bit core value.
-        Type::S8 => integer::<i8>(ty, value).map(|i| Shape::Scalar(i32::from(i).cast_unsigned().into())),
-        Type::S16 => integer::<i16>(ty, value).map(|i| Shape::Scalar(i32::from(i).cast_unsigned().into())),
+        Type::S8 => {
+            integer::<i8>(ty, value).map(|i| Shape::Scalar(i32::from(i).cast_unsigned().into()))
+        }
+        Type::S16 => {
+            integer::<i16>(ty, value).map(|i| Shape::Scalar(i32::from(i).cast_unsigned().into()))
+        }
         Type::S32 => integer::<i32>(ty, value).map(|i| Shape::Scalar(i.cast_unsigned().into())),
         Type::S64 => integer::<i64>(ty, value).map(|i| Shape::Scalar(i.cast_unsigned())),
         Type::F32 | Type::F64 => float(ty, value).map(Shape::Scalar),
@@ -98,8 +103,13 @@ pub(crate) fn shape<'t, 'v>(ty: &'t Type, value: &'v Ipld) -> Result<Shape<'t, '
         Type::Variant(variant) => case_of_variant(variant, ty, value),
         Type::Enum(names) => match value {
             Ipld::String(name) => {
-                let position = names.position(name).ok_or_else(|| unknown_name("case", name, names))?;
-                Ok(Shape::Case { position, payload: None })
+                let position = names
+                    .position(name)
+                    .ok_or_else(|| unknown_name("case", name, names))?;
+                Ok(Shape::Case {
+                    position,
+                    payload: None,
+                })
             }
             _ => Err(expected("a string", ty, value)),
         },
@@ -110,11 +120,18 @@ pub(crate) fn shape<'t, 'v>(ty: &'t Type, value: &'v Ipld) -> Result<Shape<'t, '
             let (position, side) = match key {
                 "ok" => (0, sides.ok()),
                 "error" => (1, sides.error()),
-                other => return Err(format!("expected the key \"ok\" or \"error\", got {}", quoted(other))),
+                other => {
+                    return Err(format!(
+                        "expected the key \"ok\" or \"error\", got {}",
+                        quoted(other)
+                    ));
+                }
             };
             case(position, key, side, payload)
         }
-        Type::Unsupported(name) => Err(format!("{name} has no form as content and cannot be passed")),
+        Type::Unsupported(name) => Err(format!(
+            "{name} has no form as content and cannot be passed"
+        )),
     }
 }
 
@@ -128,7 +145,9 @@ fn stands_for_content(ty: &Type) -> bool {
 }
 
 fn integer<T: TryFrom<i128>>(ty: &Type, value: &Ipld) -> Result<T, String> {
-    let Ipld::Integer(integer) = value else { return Err(expected("an int", ty, value)) };
+    let Ipld::Integer(integer) = value else {
+        return Err(expected("an int", ty, value));
+    };
     T::try_from(*integer).map_err(|_| format!("{integer} is out of range for {ty}"))
 }
 
@@ -136,7 +155,11 @@ fn integer<T: TryFrom<i128>>(ty: &Type, value: &Ipld) -> Result<T, String> {
 fn float(ty: &Type, value: &Ipld) -> Result<u64, String> {
     let float = match value {
         Ipld::Float(float) => *float,
-        Ipld::Integer(integer) => return Err(format!("expected {ty}, got the int {integer}; write {integer}.0")),
+        Ipld::Integer(integer) => {
+            return Err(format!(
+                "expected {ty}, got the int {integer}; write {integer}.0"
+            ));
+        }
         _ => return Err(expected("a float", ty, value)),
     };
     if !float.is_finite() {
@@ -145,23 +168,38 @@ fn float(ty: &Type, value: &Ipld) -> Result<u64, String> {
     if *ty == Type::F64 {
         return Ok(float.to_bits());
     }
-    #[expect(clippy::cast_possible_truncation, reason = "f32 is what the guest asks for; infinity is refused below")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "f32 is what the guest asks for; infinity is refused below"
+    )]
     let narrow = float as f32;
-    if narrow.is_finite() { Ok(narrow.to_bits().into()) } else { Err(format!("{float} is out of range for f32")) }
+    if narrow.is_finite() {
+        Ok(narrow.to_bits().into())
+    } else {
+        Err(format!("{float} is out of range for f32"))
+    }
 }
 
 fn scalar_value(ty: &Type, value: &Ipld) -> Result<char, String> {
-    let Ipld::String(text) = value else { return Err(expected("a string of one character", ty, value)) };
+    let Ipld::String(text) = value else {
+        return Err(expected("a string of one character", ty, value));
+    };
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {
         (Some(c), None) => Ok(c),
-        _ => Err(format!("expected a string of one character, got {}", quoted(text))),
+        _ => Err(format!(
+            "expected a string of one character, got {}",
+            quoted(text)
+        )),
     }
 }
 
 fn sequence<'t, 'v>(ty: &'t Type, value: &'v Ipld) -> Result<Shape<'t, 'v>, String> {
     match (ty.entry().map(|entry| entry.types()), ty, value) {
-        (Some([_, entry]), _, Ipld::Map(map)) => Ok(Shape::Entries { value: entry, entries: in_codec_order(map) }),
+        (Some([_, entry]), _, Ipld::Map(map)) => Ok(Shape::Entries {
+            value: entry,
+            entries: in_codec_order(map),
+        }),
         (Some(_), ..) => Err(expected("a map", ty, value)),
         (None, Type::List(item), Ipld::List(items)) => Ok(Shape::Items { item, items }),
         _ => Err(expected("a list", ty, value)),
@@ -169,22 +207,52 @@ fn sequence<'t, 'v>(ty: &'t Type, value: &'v Ipld) -> Result<Shape<'t, 'v>, Stri
 }
 
 fn in_codec_order(map: &BTreeMap<String, Ipld>) -> Vec<(&str, &Ipld)> {
-    let mut entries: Vec<_> = map.iter().map(|(key, value)| (key.as_str(), value)).collect();
+    let mut entries: Vec<_> = map
+        .iter()
+        .map(|(key, value)| (key.as_str(), value))
+        .collect();
     // Stable: keys of one length stay in byte order.
     entries.sort_by_key(|(key, _)| key.len());
     entries
 }
 
-fn parts_of_tuple<'t, 'v>(types: &'t [Type], ty: &Type, value: &'v Ipld) -> Result<Shape<'t, 'v>, String> {
-    let Ipld::List(items) = value else { return Err(expected("a list", ty, value)) };
+fn parts_of_tuple<'t, 'v>(
+    types: &'t [Type],
+    ty: &Type,
+    value: &'v Ipld,
+) -> Result<Shape<'t, 'v>, String> {
+    let Ipld::List(items) = value else {
+        return Err(expected("a list", ty, value));
+    };
     if items.len() != types.len() {
-        return Err(format!("expected {} items for {}, got {}", types.len(), brief(ty), items.len()));
+        return Err(format!(
+            "expected {} items for {}, got {}",
+            types.len(),
+            brief(ty),
+            items.len()
+        ));
     }
-    Ok(Shape::Parts(types.iter().zip(items).map(|(ty, value)| Part { name: None, ty, value }).collect()))
+    Ok(Shape::Parts(
+        types
+            .iter()
+            .zip(items)
+            .map(|(ty, value)| Part {
+                name: None,
+                ty,
+                value,
+            })
+            .collect(),
+    ))
 }
 
-fn parts_of_record<'t, 'v>(record: &'t Record, ty: &Type, value: &'v Ipld) -> Result<Shape<'t, 'v>, String> {
-    let Ipld::Map(map) = value else { return Err(expected("a map", ty, value)) };
+fn parts_of_record<'t, 'v>(
+    record: &'t Record,
+    ty: &Type,
+    value: &'v Ipld,
+) -> Result<Shape<'t, 'v>, String> {
+    let Ipld::Map(map) = value else {
+        return Err(expected("a map", ty, value));
+    };
     let mut found = 0;
     let mut parts = Vec::with_capacity(record.fields().len());
     for (name, ty) in record.fields() {
@@ -197,60 +265,119 @@ fn parts_of_record<'t, 'v>(record: &'t Record, ty: &Type, value: &'v Ipld) -> Re
             (None, Type::Option(_)) => &ABSENT,
             (None, _) => return Err(format!("the key {name:?} is missing")),
         };
-        parts.push(Part { name: Some(name), ty, value });
+        parts.push(Part {
+            name: Some(name),
+            ty,
+            value,
+        });
     }
     if found == map.len() {
         return Ok(Shape::Parts(parts));
     }
-    let unknown = map.keys().find(|key| !record.fields().iter().any(|(name, _)| name == *key));
-    let known: Vec<_> = record.fields().iter().map(|(name, _)| name.as_str()).collect();
-    Err(format!("unknown key {}; the keys are {}", quoted(unknown.map_or("", |key| key)), listed(&known)))
+    let unknown = map
+        .keys()
+        .find(|key| !record.fields().iter().any(|(name, _)| name == *key));
+    let known: Vec<_> = record
+        .fields()
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    Err(format!(
+        "unknown key {}; the keys are {}",
+        quoted(unknown.map_or("", |key| key)),
+        listed(&known)
+    ))
 }
 
-fn case_of_variant<'t, 'v>(variant: &'t Variant, ty: &Type, value: &'v Ipld) -> Result<Shape<'t, 'v>, String> {
+fn case_of_variant<'t, 'v>(
+    variant: &'t Variant,
+    ty: &Type,
+    value: &'v Ipld,
+) -> Result<Shape<'t, 'v>, String> {
     let (key, payload) = single_key(ty, value)?;
-    let (position, side) = variant.find(key).ok_or_else(|| unknown_name("case", key, variant.names()))?;
+    let (position, side) = variant
+        .find(key)
+        .ok_or_else(|| unknown_name("case", key, variant.names()))?;
     case(position, key, side, payload)
 }
 
-fn case_of_option<'t, 'v>(inner: &'t Type, ty: &Type, value: &'v Ipld) -> Result<Shape<'t, 'v>, String> {
+fn case_of_option<'t, 'v>(
+    inner: &'t Type,
+    ty: &Type,
+    value: &'v Ipld,
+) -> Result<Shape<'t, 'v>, String> {
     let payload = match (inner, value) {
         (Type::Option(_), Ipld::List(items)) => match items.as_slice() {
             [] => None,
             [item] => Some(item),
-            _ => return Err(format!("expected at most one item for {}, got {}", brief(ty), items.len())),
+            _ => {
+                return Err(format!(
+                    "expected at most one item for {}, got {}",
+                    brief(ty),
+                    items.len()
+                ));
+            }
         },
         (Type::Option(_), _) => return Err(expected("a list of at most one item", ty, value)),
         (_, Ipld::Null) => None,
         _ => Some(value),
     };
-    Ok(Shape::Case { position: u32::from(payload.is_some()), payload: payload.map(|value| (inner, value)) })
+    Ok(Shape::Case {
+        position: u32::from(payload.is_some()),
+        payload: payload.map(|value| (inner, value)),
+    })
 }
 
-fn case<'t, 'v>(position: u32, name: &str, side: Option<&'t Type>, payload: &'v Ipld) -> Result<Shape<'t, 'v>, String> {
+fn case<'t, 'v>(
+    position: u32,
+    name: &str,
+    side: Option<&'t Type>,
+    payload: &'v Ipld,
+) -> Result<Shape<'t, 'v>, String> {
     match (side, payload) {
-        (None, Ipld::Null) => Ok(Shape::Case { position, payload: None }),
-        (None, _) => Err(format!("{name:?} has no payload: expected null, got {}", kind_name(payload))),
-        (Some(ty), _) => Ok(Shape::Case { position, payload: Some((ty, payload)) }),
+        (None, Ipld::Null) => Ok(Shape::Case {
+            position,
+            payload: None,
+        }),
+        (None, _) => Err(format!(
+            "{name:?} has no payload: expected null, got {}",
+            kind_name(payload)
+        )),
+        (Some(ty), _) => Ok(Shape::Case {
+            position,
+            payload: Some((ty, payload)),
+        }),
     }
 }
 
 fn single_key<'v>(ty: &Type, value: &'v Ipld) -> Result<(&'v str, &'v Ipld), String> {
-    let Ipld::Map(map) = value else { return Err(expected("a map of one key", ty, value)) };
+    let Ipld::Map(map) = value else {
+        return Err(expected("a map of one key", ty, value));
+    };
     let mut entries = map.iter();
     match (entries.next(), entries.next()) {
         (Some((key, payload)), None) => Ok((key, payload)),
-        _ => Err(format!("expected a map of one key for {}, got {} keys", brief(ty), map.len())),
+        _ => Err(format!(
+            "expected a map of one key for {}, got {} keys",
+            brief(ty),
+            map.len()
+        )),
     }
 }
 
 fn flags<'t, 'v>(names: &Names, ty: &Type, value: &'v Ipld) -> Result<Shape<'t, 'v>, String> {
-    let Ipld::List(items) = value else { return Err(expected("a list of strings", ty, value)) };
+    let Ipld::List(items) = value else {
+        return Err(expected("a list of strings", ty, value));
+    };
     let mut bits = 0;
     let mut next = 0;
     for item in items {
-        let Ipld::String(name) = item else { return Err(expected("a list of strings", ty, item)) };
-        let position = names.position(name).ok_or_else(|| unknown_name("flag", name, names))?;
+        let Ipld::String(name) = item else {
+            return Err(expected("a list of strings", ty, item));
+        };
+        let position = names
+            .position(name)
+            .ok_or_else(|| unknown_name("flag", name, names))?;
         // One form for one value: computations are found again by their bytes.
         if position < next {
             return Err(format!(
@@ -265,11 +392,19 @@ fn flags<'t, 'v>(names: &Names, ty: &Type, value: &'v Ipld) -> Result<Shape<'t, 
 }
 
 fn expected(what: &str, ty: &Type, value: &Ipld) -> String {
-    format!("expected {what} for {}, got {}", brief(ty), kind_name(value))
+    format!(
+        "expected {what} for {}, got {}",
+        brief(ty),
+        kind_name(value)
+    )
 }
 
 fn unknown_name(what: &str, name: &str, names: &Names) -> String {
-    format!("unknown {what} {}; the {what}s are {}", quoted(name), listed(names.list()))
+    format!(
+        "unknown {what} {}; the {what}s are {}",
+        quoted(name),
+        listed(names.list())
+    )
 }
 
 /// A type as it is quoted in messages: large ones are cut.
@@ -290,7 +425,12 @@ fn cut(text: &str, most: usize) -> String {
 
 fn listed<S: AsRef<str>>(names: &[S]) -> String {
     const SHOWN: usize = 12;
-    let mut text = names.iter().take(SHOWN).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .map(AsRef::as_ref)
+        .collect::<Vec<_>>()
+        .join(", ");
     if names.len() > SHOWN {
         text.push_str(", …");
     }

@@ -34,7 +34,10 @@ pub(crate) struct Running<'a>(&'a Shared);
 
 impl Ticker {
     pub(crate) fn new(engine: wasmtime::Engine) -> Self {
-        Self { shared: Arc::default(), engine }
+        Self {
+            shared: Arc::default(),
+            engine,
+        }
     }
 
     /// Has the epoch rise from now on.
@@ -45,7 +48,9 @@ impl Ticker {
         let mut state = self.shared.state();
         if !state.started {
             let (shared, engine) = (Arc::clone(&self.shared), self.engine.clone());
-            std::thread::Builder::new().name("ipvm-epoch".to_owned()).spawn(move || shared.tick(&engine))?;
+            std::thread::Builder::new()
+                .name("ipvm-epoch".to_owned())
+                .spawn(move || shared.tick(&engine))?;
             state.started = true;
         }
         state.calls += 1;
@@ -82,7 +87,10 @@ impl Shared {
             state = if idle > IDLE_TICKS {
                 self.sleep(state)
             } else {
-                self.changed.wait_timeout(state, TICK).unwrap_or_else(PoisonError::into_inner).0
+                self.changed
+                    .wait_timeout(state, TICK)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
             };
             engine.increment_epoch();
         }
@@ -92,7 +100,10 @@ impl Shared {
     fn sleep<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         state.asleep = true;
         while !state.closed && state.calls == 0 {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         state.asleep = false;
         state

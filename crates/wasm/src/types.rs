@@ -127,7 +127,11 @@ impl Type {
     pub fn variant(cases: Vec<(String, Option<Type>)>) -> Self {
         let (names, payloads): (Vec<_>, Vec<_>) = cases.into_iter().unzip();
         let layout = Layout::cases(payloads.len(), payloads.iter().flatten().map(Type::layout));
-        Self::Variant(Box::new(Variant { names: Names::new(names), payloads, layout }))
+        Self::Variant(Box::new(Variant {
+            names: Names::new(names),
+            payloads,
+            layout,
+        }))
     }
 
     /// `enum { … }`
@@ -182,7 +186,9 @@ impl Type {
         match self {
             Self::Map(entry) => Some(entry),
             Self::List(item) => match item.as_ref() {
-                Self::Tuple(tuple) if matches!(tuple.types.as_slice(), [Self::String, _]) => Some(tuple),
+                Self::Tuple(tuple) if matches!(tuple.types.as_slice(), [Self::String, _]) => {
+                    Some(tuple)
+                }
                 _ => None,
             },
             _ => None,
@@ -207,8 +213,15 @@ impl Type {
             Self::List(inner) | Self::Option(inner) => inner.unsupported(),
             Self::Map(tuple) | Self::Tuple(tuple) => tuple.types.iter().find_map(Self::unsupported),
             Self::Record(record) => record.fields.iter().find_map(|(_, ty)| ty.unsupported()),
-            Self::Variant(variant) => variant.payloads.iter().flatten().find_map(Self::unsupported),
-            Self::Result(sides) => [&sides.ok, &sides.error].into_iter().flatten().find_map(Self::unsupported),
+            Self::Variant(variant) => variant
+                .payloads
+                .iter()
+                .flatten()
+                .find_map(Self::unsupported),
+            Self::Result(sides) => [&sides.ok, &sides.error]
+                .into_iter()
+                .flatten()
+                .find_map(Self::unsupported),
             _ => None,
         }
     }
@@ -242,7 +255,11 @@ impl Tuple {
 impl Variant {
     /// The cases, in declared order.
     pub fn cases(&self) -> impl ExactSizeIterator<Item = (&str, Option<&Type>)> + Clone {
-        self.names.list.iter().zip(&self.payloads).map(|(name, payload)| (name.as_str(), payload.as_ref()))
+        self.names
+            .list
+            .iter()
+            .zip(&self.payloads)
+            .map(|(name, payload)| (name.as_str(), payload.as_ref()))
     }
 
     /// The case with this name: its position and payload.
@@ -297,7 +314,9 @@ impl Names {
     }
 
     pub(crate) fn name(&self, position: u32) -> Option<&str> {
-        self.list.get(usize::try_from(position).ok()?).map(String::as_str)
+        self.list
+            .get(usize::try_from(position).ok()?)
+            .map(String::as_str)
     }
 }
 
@@ -322,9 +341,22 @@ impl fmt::Display for Type {
             Self::Map(entry) => write!(f, "map<{}>", Joined(entry.types.iter())),
             Self::Tuple(tuple) => write!(f, "tuple<{}>", Joined(tuple.types.iter())),
             Self::Record(record) => {
-                write!(f, "record {{ {} }}", Joined(record.fields.iter().map(|(name, ty)| format!("{name}: {ty}"))))
+                write!(
+                    f,
+                    "record {{ {} }}",
+                    Joined(
+                        record
+                            .fields
+                            .iter()
+                            .map(|(name, ty)| format!("{name}: {ty}"))
+                    )
+                )
             }
-            Self::Variant(variant) => write!(f, "variant {{ {} }}", Joined(variant.cases().map(case_text))),
+            Self::Variant(variant) => write!(
+                f,
+                "variant {{ {} }}",
+                Joined(variant.cases().map(case_text))
+            ),
             Self::Enum(names) => write!(f, "enum {{ {} }}", Joined(names.list.iter())),
             Self::Flags(names) => write!(f, "flags {{ {} }}", Joined(names.list.iter())),
             Self::Option(inner) => write!(f, "option<{inner}>"),

@@ -25,8 +25,12 @@ use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
 use wasmtime::component::__internal::wasmtime_environ::component::StringEncoding;
-use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext, LowerContext};
-use wasmtime::component::{Component, ComponentNamedList, ComponentType, Func, Lift, Lower, TypedFunc};
+use wasmtime::component::__internal::{
+    CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext, LowerContext,
+};
+use wasmtime::component::{
+    Component, ComponentNamedList, ComponentType, Func, Lift, Lower, TypedFunc,
+};
 use wasmtime::{Store, Trap, ValRaw};
 
 /// Slots for parameters: as many as are ever passed directly, whatever the function takes.
@@ -75,7 +79,10 @@ pub(crate) fn call<T: 'static>(
 }
 
 /// Loads compiled code.
-pub(crate) fn deserialize(engine: &wasmtime::Engine, artefact: &Verified) -> wasmtime::Result<Component> {
+pub(crate) fn deserialize(
+    engine: &wasmtime::Engine,
+    artefact: &Verified,
+) -> wasmtime::Result<Component> {
     // SAFETY: the bytes must come from `Component::serialize` unchanged. A `Verified` has the digest that this
     // program wrote beside it when it serialised it, in a folder that only this user can write; that it was made
     // by this version of the engine, for this processor, is checked by the engine.
@@ -89,7 +96,9 @@ unsafe impl ComponentType for Arguments<'_> {
     const ABI: CanonicalAbiInfo = CanonicalAbiInfo::ZERO;
 
     fn typecheck(_: &InterfaceType, _: &InstanceType<'_>) -> wasmtime::Result<()> {
-        Err(wasmtime::format_err!("arguments are checked one by one as they are lowered"))
+        Err(wasmtime::format_err!(
+            "arguments are checked one by one as they are lowered"
+        ))
     }
 }
 
@@ -105,10 +114,20 @@ unsafe impl Lower for Arguments<'_> {
         dst: &mut MaybeUninit<Self::Lower>,
     ) -> wasmtime::Result<()> {
         let slots = dst.write([ValRaw::u64(0); SLOTS]);
-        let mut lowering = Lowering { guest: Entered(cx), content: self.content, watch: self.watch, hops: 0 };
-        let core = lowering.arguments(self.params, self.args).map_err(Fault::into_engine)?;
+        let mut lowering = Lowering {
+            guest: Entered(cx),
+            content: self.content,
+            watch: self.watch,
+            hops: 0,
+        };
+        let core = lowering
+            .arguments(self.params, self.args)
+            .map_err(Fault::into_engine)?;
         // 32-bit and float values are the lower bits of a slot (`ValRaw::u32`, `ValRaw::f32`).
-        slots.iter_mut().zip(core).for_each(|(slot, core)| *slot = ValRaw::u64(core));
+        slots
+            .iter_mut()
+            .zip(core)
+            .for_each(|(slot, core)| *slot = ValRaw::u64(core));
         Ok(())
     }
 
@@ -118,7 +137,9 @@ unsafe impl Lower for Arguments<'_> {
         _: InterfaceType,
         _: usize,
     ) -> wasmtime::Result<()> {
-        Err(wasmtime::format_err!("arguments are not part of another value"))
+        Err(wasmtime::format_err!(
+            "arguments are not part of another value"
+        ))
     }
 }
 
@@ -128,7 +149,9 @@ unsafe impl ComponentType for Returned {
     const ABI: CanonicalAbiInfo = CanonicalAbiInfo::ZERO;
 
     fn typecheck(_: &InterfaceType, _: &InstanceType<'_>) -> wasmtime::Result<()> {
-        Err(wasmtime::format_err!("results are checked as they are lifted"))
+        Err(wasmtime::format_err!(
+            "results are checked as they are lifted"
+        ))
     }
 }
 
@@ -138,17 +161,35 @@ unsafe impl ComponentNamedList for Returned {}
 // SAFETY: reads one slot, which the engine or `Arguments` has initialised, as a number; everything else is read
 // through checked slices.
 unsafe impl Lift for Returned {
-    fn linear_lift_from_flat(cx: &mut LiftContext<'_>, _: InterfaceType, src: &Self::Lower) -> wasmtime::Result<Self> {
-        let expected = EXPECTED.take().ok_or_else(|| wasmtime::format_err!("a result that nobody expects"))?;
+    fn linear_lift_from_flat(
+        cx: &mut LiftContext<'_>,
+        _: InterfaceType,
+        src: &Self::Lower,
+    ) -> wasmtime::Result<Self> {
+        let expected = EXPECTED
+            .take()
+            .ok_or_else(|| wasmtime::format_err!("a result that nobody expects"))?;
         let function = expected.interface.functions.get(expected.function);
         let ty = function.and_then(|function| function.result.as_ref());
-        let mut lifting = Lifting { source: Left(cx), budget: expected.budget };
+        let mut lifting = Lifting {
+            source: Left(cx),
+            budget: expected.budget,
+        };
         let [slot] = src;
-        lifting.result(ty, slot.get_u64()).map(Self).map_err(Fault::into_engine)
+        lifting
+            .result(ty, slot.get_u64())
+            .map(Self)
+            .map_err(Fault::into_engine)
     }
 
-    fn linear_lift_from_memory(_: &mut LiftContext<'_>, _: InterfaceType, _: &[u8]) -> wasmtime::Result<Self> {
-        Err(wasmtime::format_err!("a result is not part of another value"))
+    fn linear_lift_from_memory(
+        _: &mut LiftContext<'_>,
+        _: InterfaceType,
+        _: &[u8],
+    ) -> wasmtime::Result<Self> {
+        Err(wasmtime::format_err!(
+            "a result is not part of another value"
+        ))
     }
 }
 
@@ -157,7 +198,10 @@ struct Entered<'c, 'a, T: 'static>(&'c mut LowerContext<'a, T>);
 
 impl<T> Guest for Entered<'_, '_, T> {
     fn allocate(&mut self, align: u32, size: u32) -> Result<u32, Fault> {
-        let place = self.0.realloc(0, 0, align, size as usize).map_err(guest_fault)?;
+        let place = self
+            .0
+            .realloc(0, 0, align, size as usize)
+            .map_err(guest_fault)?;
         u32::try_from(place).map_err(|_| Fault::Abi(BAD_MEMORY))
     }
 
@@ -167,7 +211,8 @@ impl<T> Guest for Entered<'_, '_, T> {
 
     fn text(&mut self, text: &str) -> Result<(u32, u32), Fault> {
         let mut pair = MaybeUninit::new([ValRaw::u64(0); 2]);
-        text.linear_lower_to_flat(self.0, InterfaceType::String, &mut pair).map_err(guest_fault)?;
+        text.linear_lower_to_flat(self.0, InterfaceType::String, &mut pair)
+            .map_err(guest_fault)?;
         // SAFETY: initialised when it was made.
         let [place, length] = unsafe { pair.assume_init() };
         Ok((place.get_u32(), length.get_u32()))
@@ -202,5 +247,9 @@ const BAD_MEMORY: &str = "the guest's allocator returned memory that it does not
 
 /// An error while memory was asked of the guest: it trapped, was stopped, or returned nonsense.
 fn guest_fault(error: wasmtime::Error) -> Fault {
-    if error.is::<Trap>() || error.is::<Stop>() { Fault::Guest(error) } else { Fault::Abi(BAD_MEMORY) }
+    if error.is::<Trap>() || error.is::<Stop>() {
+        Fault::Guest(error)
+    } else {
+        Fault::Abi(BAD_MEMORY)
+    }
 }

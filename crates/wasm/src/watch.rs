@@ -38,13 +38,18 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new(time: Duration, cancel: &Cancel) -> Self {
-        Self { deadline: Instant::now().checked_add(time), cancel: cancel.clone() }
+        Self {
+            deadline: Instant::now().checked_add(time),
+            cancel: cancel.clone(),
+        }
     }
 
     pub(crate) fn stopped(&self) -> Option<Stop> {
         if self.cancel.is_cancelled() {
             return Some(Stop::Cancelled);
         }
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline).then_some(Stop::Time)
+        self.deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
+            .then_some(Stop::Time)
     }
 }

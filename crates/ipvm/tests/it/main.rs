@@ -1,9 +1,12 @@
 //! The binary as a user meets it: what it prints, where, and how it ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bad_input;
 mod call;
 mod content;
 mod help;
 mod home;
+mod kill;
 mod names;
 mod streams;
+mod workflows;

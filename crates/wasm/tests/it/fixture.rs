@@ -1,15 +1,22 @@
 //! Components made in the test: as text, or for a type.
 
 use ipvm_ipld::{Cid, Ipld, cid_of, codec};
-use ipvm_wasm::{Call, CallError, Cancel, Content, ContentError, Engine, Limits, LoadError, Module, NoContent, Type};
+use ipvm_wasm::{
+    Call, CallError, Cancel, Content, ContentError, Engine, Limits, LoadError, Module, NoContent,
+    Type,
+};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Plenty for every fixture, so that a test reaches only the limit it is about.
-pub(crate) const LIMITS: Limits =
-    Limits { fuel: 1_000_000_000, memory: 256 << 20, time: Duration::from_secs(60), output: 64 << 20 };
+pub(crate) const LIMITS: Limits = Limits {
+    fuel: 1_000_000_000,
+    memory: 256 << 20,
+    time: Duration::from_secs(60),
+    output: 64 << 20,
+};
 
 pub(crate) fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
@@ -17,7 +24,9 @@ pub(crate) fn engine() -> &'static Engine {
 }
 
 pub(crate) fn load_bytes(engine: &Engine, bytes: &[u8]) -> Result<Module, LoadError> {
-    engine.load(&cid_of(codec::RAW, bytes), &mut || Ok::<_, Infallible>(bytes.to_vec()))
+    engine.load(&cid_of(codec::RAW, bytes), &mut || {
+        Ok::<_, Infallible>(bytes.to_vec())
+    })
 }
 
 #[track_caller]
@@ -28,8 +37,17 @@ pub(crate) fn load(text: &str) -> Module {
 pub(crate) type Outcome = Result<Result<Ipld, Ipld>, CallError>;
 
 pub(crate) fn call_with(module: &Module, function: &str, args: &[Ipld], limits: Limits) -> Outcome {
-    let call = Call { function, args, limits, content: &NoContent, cancel: &Cancel::new() };
-    module.call(&call).map(|done| done.out).map_err(|failed| failed.error)
+    let call = Call {
+        function,
+        args,
+        limits,
+        content: &NoContent,
+        cancel: &Cancel::new(),
+    };
+    module
+        .call(&call)
+        .map(|done| done.out)
+        .map_err(|failed| failed.error)
 }
 
 pub(crate) fn call(module: &Module, function: &str, args: &[Ipld]) -> Outcome {
@@ -45,7 +63,10 @@ pub(crate) struct Blocks {
 
 impl Content for Blocks {
     fn size(&self, cid: &Cid) -> Result<u64, ContentError> {
-        self.bytes.get(cid).map(|bytes| bytes.len() as u64).ok_or(ContentError::Missing)
+        self.bytes
+            .get(cid)
+            .map(|bytes| bytes.len() as u64)
+            .ok_or(ContentError::Missing)
     }
 
     fn read(&self, cid: &Cid, into: &mut [u8]) -> Result<(), ContentError> {
@@ -80,14 +101,19 @@ pub(crate) fn component(types: &str, signature: &str, body: &str) -> String {
     component_encoded(types, signature, body, "utf8")
 }
 
-pub(crate) fn component_encoded(types: &str, signature: &str, body: &str, encoding: &str) -> String {
+pub(crate) fn component_encoded(
+    types: &str,
+    signature: &str,
+    body: &str,
+    encoding: &str,
+) -> String {
     format!(
         r#"(component
           (core module $m {ALLOCATOR} {body})
           (core instance $i (instantiate $m))
           {types}
           (func (export "f") {signature} (canon lift (core func $i "f")
-            (memory $i "memory") (realloc (func $i "realloc")) string-encoding={encoding})))"#
+            (memory (core memory $i "memory")) (realloc (core func $i "realloc")) string-encoding={encoding})))"#
     )
 }
 
@@ -111,12 +137,17 @@ impl Declared {
             Type::Option(inner) => format!("(option {})", self.write(inner)),
             Type::Result(sides) => {
                 let ok = sides.ok().map(|ty| self.write(ty)).unwrap_or_default();
-                let error = sides.error().map(|ty| format!("(error {})", self.write(ty))).unwrap_or_default();
+                let error = sides
+                    .error()
+                    .map(|ty| format!("(error {})", self.write(ty)))
+                    .unwrap_or_default();
                 format!("(result {ok} {error})")
             }
             Type::Record(record) => {
                 let fields = record.fields().iter();
-                let fields: Vec<_> = fields.map(|(name, ty)| format!("(field {name:?} {})", self.write(ty))).collect();
+                let fields: Vec<_> = fields
+                    .map(|(name, ty)| format!("(field {name:?} {})", self.write(ty)))
+                    .collect();
                 self.named(&format!("(record {})", fields.join(" ")))
             }
             Type::Variant(variant) => {
@@ -152,7 +183,11 @@ pub(crate) fn flat(ty: &Type) -> Vec<&'static str> {
         Type::F32 => vec!["f32"],
         Type::F64 => vec!["f64"],
         Type::String | Type::List(_) | Type::Map(_) => vec!["i32", "i32"],
-        Type::Record(record) => record.fields().iter().flat_map(|(_, ty)| flat(ty)).collect(),
+        Type::Record(record) => record
+            .fields()
+            .iter()
+            .flat_map(|(_, ty)| flat(ty))
+            .collect(),
         Type::Tuple(tuple) => tuple.types().iter().flat_map(flat).collect(),
         Type::Variant(variant) => cases(variant.cases().filter_map(|(_, payload)| payload)),
         Type::Option(inner) => cases(std::iter::once(&**inner)),
@@ -169,7 +204,13 @@ fn cases<'a>(payloads: impl Iterator<Item = &'a Type>) -> Vec<&'static str> {
             match joined.get_mut(index) {
                 None => joined.push(core),
                 Some(other) if *other == core => {}
-                Some(other) => *other = if matches!((*other, core), ("i32" | "f32", "i32" | "f32")) { "i32" } else { "i64" },
+                Some(other) => {
+                    *other = if matches!((*other, core), ("i32" | "f32", "i32" | "f32")) {
+                        "i32"
+                    } else {
+                        "i64"
+                    }
+                }
             }
         }
     }
@@ -214,7 +255,10 @@ pub(crate) fn echo(ty: &Type) -> String {
     let padding: String = (0..16).map(|n| format!("(param \"p{n}\" u32) ")).collect();
     let signature = format!("(param \"v\" {written}) {padding} (result {written})");
     let body = match flat(ty).as_slice() {
-        [core] => format!("(func (export \"f\") (param i32) (result {core}) ({} (local.get 0)))", load_single(ty)),
+        [core] => format!(
+            "(func (export \"f\") (param i32) (result {core}) ({} (local.get 0)))",
+            load_single(ty)
+        ),
         _ => "(func (export \"f\") (param i32) (result i32) (local.get 0))".to_owned(),
     };
     component(&declared.text, &signature, &body)

@@ -35,12 +35,16 @@ pub(crate) fn types() -> impl Strategy<Value = Type> {
             inner.clone().prop_map(Type::list),
             inner.clone().prop_map(Type::map),
             inner.clone().prop_map(Type::option),
-            inner.clone().prop_map(|ty| Type::list(Type::tuple(vec![Type::String, ty]))),
+            inner
+                .clone()
+                .prop_map(|ty| Type::list(Type::tuple(vec![Type::String, ty]))),
             proptest::collection::vec(inner.clone(), 1..5).prop_map(Type::tuple),
-            proptest::collection::vec(inner, 1..5)
-                .prop_map(|types| Type::record(names(types.len()).into_iter().zip(types).collect())),
-            proptest::collection::vec(optional.clone(), 1..5)
-                .prop_map(|types| Type::variant(names(types.len()).into_iter().zip(types).collect())),
+            proptest::collection::vec(inner, 1..5).prop_map(|types| Type::record(
+                names(types.len()).into_iter().zip(types).collect()
+            )),
+            proptest::collection::vec(optional.clone(), 1..5).prop_map(|types| Type::variant(
+                names(types.len()).into_iter().zip(types).collect()
+            )),
             (optional.clone(), optional).prop_map(|(ok, error)| Type::result(ok, error)),
         ]
     })
@@ -49,7 +53,9 @@ pub(crate) fn types() -> impl Strategy<Value = Type> {
 /// Any value of a type, in the form in which it comes back.
 pub(crate) fn values(ty: &Type) -> BoxedStrategy<Ipld> {
     fn integers<T: Arbitrary<Strategy: 'static> + Into<i128>>() -> BoxedStrategy<Ipld> {
-        any::<T>().prop_map(|integer| Ipld::Integer(integer.into())).boxed()
+        any::<T>()
+            .prop_map(|integer| Ipld::Integer(integer.into()))
+            .boxed()
     }
     match ty {
         Type::Bool => any::<bool>().prop_map(Ipld::Bool).boxed(),
@@ -62,11 +68,15 @@ pub(crate) fn values(ty: &Type) -> BoxedStrategy<Ipld> {
         Type::U64 => integers::<u64>(),
         Type::S64 => integers::<i64>(),
         Type::F32 => {
-            let floats = proptest::num::f32::NORMAL | proptest::num::f32::SUBNORMAL | proptest::num::f32::ZERO;
+            let floats = proptest::num::f32::NORMAL
+                | proptest::num::f32::SUBNORMAL
+                | proptest::num::f32::ZERO;
             floats.prop_map(|float| Ipld::Float(float.into())).boxed()
         }
         Type::F64 => {
-            let floats = proptest::num::f64::NORMAL | proptest::num::f64::SUBNORMAL | proptest::num::f64::ZERO;
+            let floats = proptest::num::f64::NORMAL
+                | proptest::num::f64::SUBNORMAL
+                | proptest::num::f64::ZERO;
             floats.prop_map(Ipld::Float).boxed()
         }
         Type::Char => any::<char>().prop_map(|c| Ipld::String(c.into())).boxed(),
@@ -76,29 +86,53 @@ pub(crate) fn values(ty: &Type) -> BoxedStrategy<Ipld> {
             Type::Tuple(entry) if entry.types().len() == 2 && entry.types()[0] == Type::String => {
                 maps(&entry.types()[1])
             }
-            item => proptest::collection::vec(values(item), 0..4).prop_map(Ipld::List).boxed(),
+            item => proptest::collection::vec(values(item), 0..4)
+                .prop_map(Ipld::List)
+                .boxed(),
         },
         Type::Map(entry) => maps(&entry.types()[1]),
-        Type::Tuple(tuple) => tuple.types().iter().map(values).collect::<Vec<_>>().prop_map(Ipld::List).boxed(),
+        Type::Tuple(tuple) => tuple
+            .types()
+            .iter()
+            .map(values)
+            .collect::<Vec<_>>()
+            .prop_map(Ipld::List)
+            .boxed(),
         Type::Record(record) => {
-            let keys: Vec<_> = record.fields().iter().map(|(name, _)| name.clone()).collect();
+            let keys: Vec<_> = record
+                .fields()
+                .iter()
+                .map(|(name, _)| name.clone())
+                .collect();
             let fields: Vec<_> = record.fields().iter().map(|(_, ty)| values(ty)).collect();
-            fields.prop_map(move |fields| Ipld::Map(keys.iter().cloned().zip(fields).collect())).boxed()
+            fields
+                .prop_map(move |fields| Ipld::Map(keys.iter().cloned().zip(fields).collect()))
+                .boxed()
         }
         Type::Variant(variant) => {
-            let cases = variant.cases().map(|(name, payload)| keyed(name, payload)).collect::<Vec<_>>();
+            let cases = variant
+                .cases()
+                .map(|(name, payload)| keyed(name, payload))
+                .collect::<Vec<_>>();
             proptest::strategy::Union::new(cases).boxed()
         }
-        Type::Result(sides) => prop_oneof![keyed("ok", sides.ok()), keyed("error", sides.error())].boxed(),
-        Type::Enum(names) => proptest::sample::select(names.list().to_vec()).prop_map(Ipld::String).boxed(),
+        Type::Result(sides) => {
+            prop_oneof![keyed("ok", sides.ok()), keyed("error", sides.error())].boxed()
+        }
+        Type::Enum(names) => proptest::sample::select(names.list().to_vec())
+            .prop_map(Ipld::String)
+            .boxed(),
         Type::Flags(names) => {
             let all = names.list().to_vec();
             let count = all.len();
             let some = proptest::sample::subsequence(all, 0..=count);
-            some.prop_map(|some| Ipld::List(some.into_iter().map(Ipld::String).collect())).boxed()
+            some.prop_map(|some| Ipld::List(some.into_iter().map(Ipld::String).collect()))
+                .boxed()
         }
         Type::Option(inner) if matches!(**inner, Type::Option(_)) => {
-            proptest::collection::vec(values(inner), 0..2).prop_map(Ipld::List).boxed()
+            proptest::collection::vec(values(inner), 0..2)
+                .prop_map(Ipld::List)
+                .boxed()
         }
         Type::Option(inner) => prop_oneof![Just(Ipld::Null), values(inner)].boxed(),
         Type::Unsupported(_) => Just(Ipld::Null).boxed(),
@@ -106,13 +140,17 @@ pub(crate) fn values(ty: &Type) -> BoxedStrategy<Ipld> {
 }
 
 fn maps(value: &Type) -> BoxedStrategy<Ipld> {
-    proptest::collection::btree_map(".{0,6}", values(value), 0..4).prop_map(Ipld::Map).boxed()
+    proptest::collection::btree_map(".{0,6}", values(value), 0..4)
+        .prop_map(Ipld::Map)
+        .boxed()
 }
 
 fn keyed(name: &str, payload: Option<&Type>) -> BoxedStrategy<Ipld> {
     let name = name.to_owned();
     let payload = payload.map_or_else(|| Just(Ipld::Null).boxed(), values);
-    payload.prop_map(move |payload| Ipld::Map(BTreeMap::from([(name.clone(), payload)]))).boxed()
+    payload
+        .prop_map(move |payload| Ipld::Map(BTreeMap::from([(name.clone(), payload)])))
+        .boxed()
 }
 
 /// A type and a value of it.

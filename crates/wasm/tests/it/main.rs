@@ -1,5 +1,11 @@
 //! Tests of the crate from outside, in one binary. Fixtures are WAT text.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 mod fixture;
 mod generate;

@@ -16,6 +16,9 @@ use std::collections::{BTreeMap, HashMap};
 /// Bytes that a number adds to a label at most: `[99999]`.
 const INDEX_BYTES: usize = 7;
 
+/// Largest params, in bytes of all their values together. A short `{text: path}` can stand for much.
+pub(crate) const MAX_PARAMS_BYTES: usize = 64 << 20;
+
 /// Everything that the steps of a compilation share.
 pub(crate) struct Compiler<'d, 's> {
     pub(crate) doc: &'d Document,
@@ -84,21 +87,30 @@ impl<'d, 's> Compiler<'d, 's> {
                 }
             }
         }
+        let mut left = MAX_PARAMS_BYTES;
         for (name, id) in nodes {
-            let value = self.param_value(id);
+            let value = self.param_value(id, &mut left);
             self.params.insert(name, Param { id, value });
         }
     }
 
-    fn param_value(&mut self, id: NodeId) -> ParamValue {
+    /// The value of a param, if all params so far are not too large together.
+    fn param_value(&mut self, id: NodeId, left: &mut usize) -> ParamValue {
         if glob(self.doc, id).is_some() {
             return ParamValue::Glob;
         }
-        let mut budget = Budget::of_task();
-        match self.value(id, Scope::of(Place::Param), &mut budget) {
-            Some(value) => ParamValue::Ready(value, budget.taken()),
-            None => ParamValue::Broken,
+        if *left == 0 {
+            return ParamValue::Broken;
         }
+        let mut budget = Budget::of_task();
+        let value = self.value(id, Scope::of(Place::Param), &mut budget);
+        *left = left.saturating_sub(budget.taken());
+        if *left == 0 {
+            self.report.add(At::Node(id), Problem::ParamsTooLarge);
+        }
+        value.map_or(ParamValue::Broken, |value| {
+            ParamValue::Ready(value, budget.taken())
+        })
     }
 
     /// All tasks to be, in the order of the file.

@@ -21,6 +21,7 @@
 //!   milliseconds, as on the wire.
 //! - `outputs` maps labels to relative paths; that of a task with `each` has `{index}` in it.
 
+mod assemble;
 mod compiler;
 mod document;
 mod file;
@@ -44,12 +45,13 @@ pub use sources::{ArgError, Base, FunctionError, SourceError, Sources};
 
 use crate::config::Config;
 use crate::graph::Graph;
-use crate::task::{NONCE_BYTES, Task};
-use crate::workflow::{Handler, MAX_ROOT_BYTES, Step, Workflow};
+use crate::task::NONCE_BYTES;
+use crate::workflow::{Handler, MAX_ROOT_BYTES, Workflow};
+use assemble::Parts;
 use compiler::Compiler;
 use document::{At, NodeId};
 use file::{Call, File};
-use ipvm_ipld::{Cid, Ipld};
+use ipvm_ipld::{Cid, Ipld, cbor};
 use ipvm_ucan::Did;
 use labels::Instance;
 use link::Prepared;
@@ -171,16 +173,6 @@ pub fn compile(
     }
 }
 
-/// The steps of a workflow, with what else is known of them.
-struct Steps {
-    /// By label.
-    steps: BTreeMap<String, Step>,
-    /// Task CIDs, by step.
-    tasks: Vec<Cid>,
-    /// Steps, by instance.
-    numbers: Vec<u32>,
-}
-
 impl<'d> Compiler<'d, '_> {
     /// `None` only if something has been reported.
     fn compile(&mut self, file: &File<'d>, settings: &Settings) -> Option<Compiled> {
@@ -203,22 +195,30 @@ impl<'d> Compiler<'d, '_> {
             .outputs
             .map(|id| self.outputs(id, &instances))
             .unwrap_or_default();
-        let calls = file
-            .tasks
+        if instances.is_empty() && self.report.is_empty() {
+            self.report.add(At::Node(Document::ROOT), Problem::NoTasks);
+        }
+        // What `each` made no task of does not count.
+        let specs = instances
             .iter()
-            .flat_map(|spec| spec.call.iter().chain(&spec.undo));
-        let pure = calls.into_iter().all(Call::is_pure);
+            .filter_map(|instance| file.tasks.get(instance.spec));
+        let pure = specs
+            .flat_map(|spec| spec.call.iter().chain(&spec.undo))
+            .all(Call::is_pure);
         let nonce = if pure {
             Vec::new()
         } else {
             settings.nonce.to_vec()
         };
-        let steps = self.steps(
+        let (owner, instances) = (&settings.owner, instances.as_slice());
+        let parts = Parts {
             file,
-            &prepared,
-            (&instances, &order?),
-            (&settings.owner, &nonce),
-        )?;
+            prepared: &prepared,
+            instances,
+            owner,
+            nonce: &nonce,
+        };
+        let steps = self.steps(parts, &order?)?;
         let workflow = Workflow {
             nonce,
             meta,
@@ -245,7 +245,7 @@ impl<'d> Compiler<'d, '_> {
             name: file.name.map(str::to_owned),
             labels: self.label_list(file, &steps.numbers),
             outputs: outputs(wanted, &steps.numbers),
-            positions: positions(self.doc, file, &instances, &steps.numbers),
+            positions: positions(self.doc, file, instances, &steps.numbers),
             sources: BTreeMap::new(),
             workflow,
             graph,
@@ -259,9 +259,12 @@ impl<'d> Compiler<'d, '_> {
             let mut budget = Budget::of(MAX_ROOT_BYTES / 2);
             match self.value(id, Scope::of(Place::Meta), &mut budget) {
                 Some(Ipld::Map(map)) if map.contains_key("name") => {
-                    self.report.add(At::Node(id), Problem::MetaName)
+                    self.report.add(At::Node(id), Problem::MetaName);
                 }
-                Some(Ipld::Map(map)) => meta = map,
+                Some(Ipld::Map(map)) => {
+                    self.fits(id, &map);
+                    meta = map;
+                }
                 Some(_) => self
                     .report
                     .expected(id, "a map", "write meta: { key: value }"),
@@ -275,63 +278,19 @@ impl<'d> Compiler<'d, '_> {
         (!meta.is_empty()).then_some(meta)
     }
 
-    /// Makes the tasks in their order, then all that may refer to any of them.
-    fn steps(
-        &mut self,
-        file: &File<'d>,
-        prepared: &[Prepared],
-        (instances, order): (&[Instance], &[u32]),
-        context: (&Did, &[u8]),
-    ) -> Option<Steps> {
-        let mut tasks: Vec<Option<Task>> = vec![None; instances.len()];
-        for step in order {
-            if self.report.is_full() {
-                return None;
-            }
-            let index = *step as usize;
-            let Some(instance) = instances.get(index) else {
-                continue;
-            };
-            let (spec, ready) = (file.tasks.get(instance.spec)?, prepared.get(instance.spec)?);
-            let Some((task, cid)) = self.task(spec, ready, instance, context) else {
-                continue;
-            };
-            *tasks.get_mut(index)? = Some(task);
-            *self.tasks.get_mut(index)? = Some(cid);
+    /// Half of the workflow's root block is for `meta`.
+    fn fits(&mut self, id: NodeId, meta: &BTreeMap<String, Ipld>) {
+        let most = MAX_ROOT_BYTES / 2;
+        match cbor::encode(&Ipld::Map(meta.clone())) {
+            Ok(bytes) if bytes.len() <= most => {}
+            Ok(_) => self.report.add(At::Node(id), Problem::TooLarge { most }),
+            Err(e) => self.report.add(
+                At::Node(id),
+                Problem::Encode {
+                    message: e.to_string(),
+                },
+            ),
         }
-        let mut made = Vec::with_capacity(instances.len());
-        for (index, (instance, task)) in instances.iter().zip(tasks).enumerate() {
-            let (spec, ready) = (file.tasks.get(instance.spec)?, prepared.get(instance.spec)?);
-            let undo = self.undo(spec, ready, instance, context);
-            let (Some(task), Some(cid)) = (task, self.tasks.get(index).copied().flatten()) else {
-                continue;
-            };
-            let step = Step {
-                task,
-                config: ready.config.clone(),
-                rescue: ready.rescue.clone(),
-                undo,
-            };
-            made.push((self.labels.name(instance), index, step, cid));
-        }
-        if !self.report.is_empty() {
-            return None;
-        }
-        made.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut numbers = vec![0; instances.len()];
-        for (number, (_, index, _, _)) in (0..).zip(&made) {
-            *numbers.get_mut(*index)? = number;
-        }
-        let tasks = made.iter().map(|(_, _, _, cid)| *cid).collect();
-        let steps = made
-            .into_iter()
-            .map(|(label, _, step, _)| (label, step))
-            .collect();
-        Some(Steps {
-            steps,
-            tasks,
-            numbers,
-        })
     }
 
     fn label_list(&self, file: &File<'d>, numbers: &[u32]) -> Vec<Label> {

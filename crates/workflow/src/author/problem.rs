@@ -1,5 +1,6 @@
 //! What can be wrong with a workflow file: the place, the reason and the remedy.
 
+use super::compiler::MAX_PARAMS_BYTES;
 use super::document::{MAX_DEPTH, MAX_FILE_BYTES, MAX_NODES, Position};
 use super::read::{MAX_INT, MAX_STRUCTURE};
 use crate::graph::MAX_AWAITS;
@@ -296,6 +297,8 @@ pub enum Problem {
     TooManyAwaits,
     #[error("this is over {most} bytes when encoded")]
     TooLarge { most: usize },
+    #[error("the params have more than {} bytes together", MAX_PARAMS_BYTES)]
+    ParamsTooLarge,
     #[error("these arguments are nested more than {} levels deep", MAX_ARGS_DEPTH)]
     ArgsTooDeep,
     #[error(
@@ -372,6 +375,7 @@ impl Problem {
             Self::BadName { what: "label", .. } => {
                 "use letters, digits, \"-\", \"_\" and \".\", at most 256 bytes"
             }
+            Self::BadName { what: "role", .. } => "use 1 to 256 bytes",
             Self::BadName { .. } => {
                 "use letters, digits, \"-\", \"_\", \".\" and spaces, at most 100 characters"
             }
@@ -444,6 +448,7 @@ impl Problem {
             Self::TooLarge { .. } => {
                 "pass large values as {file: path}, and gather many results in stages"
             }
+            Self::ParamsTooLarge => "pass large values as {file: path} instead of {text: path}",
             Self::WorkflowTooLarge => {
                 "put what the tasks have in common into a file and pass it as {file: path}"
             }

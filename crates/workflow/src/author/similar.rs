@@ -31,6 +31,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
 
 /// Edit distance in which a swap of neighbours is one edit (optimal string alignment).
 fn distance(a: &[char], b: &[char]) -> usize {
+    // Every row has one place more than `b`, so no index here is out of range.
     let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {

@@ -6,7 +6,7 @@ use super::shape::{Quantity, Report};
 use super::similar;
 use super::sources::World;
 use crate::config::{Check, Config, MAX_AGENTS};
-use crate::workflow::{Handler, MAX_ROLES};
+use crate::workflow::{Handler, MAX_LABEL_BYTES, MAX_ROLES};
 use ipvm_ucan::Did;
 use std::collections::BTreeMap;
 
@@ -176,7 +176,18 @@ pub(crate) fn roles(
         return None;
     }
     let mut roles = BTreeMap::new();
-    for entry in entries {
+    for (index, entry) in entries.iter().enumerate() {
+        if entry.key.is_empty() || entry.key.len() > MAX_LABEL_BYTES {
+            let (text, why) = (entry.key.to_string(), "it is empty or too long");
+            report.add(
+                At::Key(id, index),
+                Problem::BadName {
+                    what: "role",
+                    text,
+                    why,
+                },
+            );
+        }
         if let Some(did) = did(report, world, entry.value) {
             roles.insert(entry.key.to_string(), did);
         }

@@ -104,6 +104,10 @@ fn shapes_of_tasks() {
         "2:1: there are no tasks; add at least one under \"tasks\"",
     );
     check(
+        "tasks: {t: {each: [], cmd: /msg/send}}",
+        "1:1: there are no tasks; add at least one under \"tasks\"",
+    );
+    check(
         "tasks: [a]",
         "2:8: a map of tasks is expected here, not a list; write tasks: { label: { mod: …, fun: … } }",
     );
@@ -188,6 +192,14 @@ fn names() {
     check(
         "name: x\nmeta: {name: y}\ntasks: {t: {mod: ./image.wasm, fun: none}}",
         "3:7: \"meta\" has a \"name\" of its own; use the \"name\" at the top of the file",
+    );
+    let numbers = "7000000000, ".repeat(100_000);
+    check(
+        &format!(
+            "meta: {{n: [{numbers}]}}\nroles: {{\"\": bob}}\ntasks: {{t: {{mod: ./image.wasm, fun: none}}}}"
+        ),
+        "2:7: this is over 524288 bytes when encoded; pass large values as {file: path}, and gather many results in stages\n\
+         3:9: \"\" cannot be a role: it is empty or too long; use 1 to 256 bytes",
     );
     check(
         "meta: [1]\ntasks: {t: {mod: ./image.wasm, fun: none}}",

@@ -315,6 +315,10 @@ tasks:
         .find(|label| label.name == "non")
         .unwrap();
     assert_eq!((empty.each, empty.steps.len()), (true, 0));
+    // An effect for no item is no effect: the workflow is pure, and has no nonce.
+    let text = "tasks: { t: { mod: ./image.wasm, fun: none }, u: { each: [], cmd: /msg/send } }";
+    let none = made(text).workflow;
+    assert!(none.nonce.is_empty() && none.encode().is_ok());
     let step = |label: &str| {
         compiled
             .workflow

@@ -1,6 +1,6 @@
 //! Hostile and huge files end in a message, in bounded time and memory.
 
-use crate::fake::build;
+use crate::fake::{build, build_with, fake};
 use ipvm_workflow::author::{MAX_DEPTH, MAX_FILE_BYTES, MAX_NODES, parse};
 use std::time::{Duration, Instant};
 
@@ -174,6 +174,41 @@ fn each_bomb() {
     );
 }
 
+/// Breaks: many short mentions of one text, or an argument that is too large for each of many items, would
+/// cost memory and time without a limit.
+#[test]
+fn repeated_bombs() {
+    let mut sources = fake();
+    sources
+        .files
+        .insert("big.txt".into(), vec![b'x'; 1_000_000]);
+    let params: String = (0..5_000)
+        .map(|i| format!("p{i}: {{text: big.txt}}, "))
+        .collect();
+    let text = format!(
+        "ipvm: \"0.2\"\nparams: {{{params}}}\ntasks: {{t: {{mod: ./image.wasm, fun: none}}}}"
+    );
+    let message = build_with(&text, &[], &mut sources)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("the params have more than 67108864 bytes together"),
+        "{message}"
+    );
+
+    let text = format!(
+        "ipvm: \"0.2\"\nparams: {{p: {{text: big.txt}}}}\ntasks: {{t: {{each: [{}], mod: ./image.wasm, fun: any, args: [{{param: p}}, {{param: p}}]}}}}",
+        "0, ".repeat(50_000)
+    );
+    let message = build_with(&text, &[], &mut sources)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("this is over 1048576 bytes when encoded") && !message.contains('\n'),
+        "{message}"
+    );
+}
+
 /// Breaks: tasks that all gather all others would need memory by the square of their number.
 #[test]
 fn await_bomb() {
@@ -207,24 +242,26 @@ fn number_of_tasks() {
 /// Breaks: a long chain would overflow the stack; the cost would grow by the square.
 #[test]
 fn long_chain() {
-    const COUNT: usize = 20_000;
-    let mut text = "ipvm: \"0.2\"\ntasks:\n  t0: { mod: ./image.wasm, fun: none }\n".to_owned();
     // Backwards, so that the order of the file is of no help.
-    for i in (1..COUNT).rev() {
-        text += &format!(
-            "  t{i}: {{ mod: ./image.wasm, fun: any, args: [ {{await: t{}}} ] }}\n",
-            i - 1
-        );
-    }
-    let compiled = build(&text).unwrap();
-    assert_eq!(compiled.graph.len(), COUNT);
-    let encoded = compiled.workflow.encode().unwrap();
-    assert_eq!(encoded.chunks.len(), COUNT / 1000);
-    let closed = text.replace("fun: none", "fun: any, args: [ {await: t19999} ]");
+    let chain = |count: usize| {
+        let mut text = "ipvm: \"0.2\"\ntasks:\n  t0: { mod: ./image.wasm, fun: none }\n".to_owned();
+        for i in (1..count).rev() {
+            text += &format!(
+                "  t{i}: {{ mod: ./image.wasm, fun: any, args: [ {{await: t{}}} ] }}\n",
+                i - 1
+            );
+        }
+        text
+    };
+    let compiled = build(&chain(20_000)).unwrap();
+    assert_eq!(compiled.graph.len(), 20_000);
+    assert_eq!(compiled.workflow.encode().unwrap().chunks.len(), 20);
+
+    let closed = chain(5_000).replace("fun: none", "fun: any, args: [ {await: t4999} ]");
     let message = build(&closed).unwrap_err().to_string();
-    let expect = "3:54: the tasks wait for each other: t0 → t19999 → t19998 →";
+    let expect = "3:54: the tasks wait for each other: t0 → t4999 → t4998 →";
     assert!(message.starts_with(expect), "{message}");
-    assert!(message.contains("… (19988 more)"), "{message}");
+    assert!(message.contains("… (4988 more)"), "{message}");
 }
 
 /// Breaks: gathering ten thousand results, or one too many for a task, would fail otherwise than by a message.

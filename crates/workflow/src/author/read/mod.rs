@@ -16,6 +16,12 @@ pub(crate) use yaml::MAX_STRUCTURE;
 
 /// Reads a workflow file: YAML 1.2, JSON or DAG-CBOR with the same structure.
 ///
+/// ```
+/// let e = ipvm_workflow::author::parse(b"tasks: {a: 1, a: 2}").unwrap_err();
+/// let expect = "1:15: the key \"a\" occurs twice in this map; the first is at 1:9; rename or remove one of them";
+/// assert_eq!(e.to_string(), expect);
+/// ```
+///
 /// # Errors
 /// Names the place of what is not such a file: wrong syntax, duplicate keys, aliases, tags, too deep, too
 /// large. A text is not read beyond its first such error.
