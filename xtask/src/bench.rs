@@ -25,7 +25,7 @@ fn plain(error: wasmtime::Error) -> anyhow::Error {
 /// Runs the benches whose name contains `only` (all without it).
 pub(crate) fn run(only: Option<&str>) -> Result<()> {
     if cfg!(debug_assertions) {
-        anyhow::bail!("figures of a debug build mean nothing; use `cargo run --release -p xtask -- bench`");
+        anyhow::bail!("figures of a debug build mean nothing; use `cargo xtask-release bench`");
     }
     let benches: [(&str, fn() -> Result<Vec<Figure>>); 4] = [
         ("1-memo-hit", memo_hit::run),

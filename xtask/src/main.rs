@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "it talks to the developer who started it")]
 
 mod bench;
+mod draw;
 mod guests;
 mod tidy;
 
@@ -16,6 +17,8 @@ enum Chore {
     Tidy,
     /// Build the example functions and write them, their manifest and the examples' copies
     Guests(guests::Options),
+    /// Paint the examples' input pictures
+    Draw(draw::Options),
     /// Measure speed beside its floors (with `cargo xtask-release`)
     Bench {
         /// Only benches whose name contains this
@@ -27,6 +30,7 @@ fn main() -> Result<()> {
     match Chore::parse() {
         Chore::Tidy => tidy::run(),
         Chore::Guests(options) => guests::run(&options),
+        Chore::Draw(options) => draw::run(&options),
         Chore::Bench { only } => bench::run(only.as_deref()),
     }
 }

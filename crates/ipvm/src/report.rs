@@ -74,7 +74,7 @@ pub(crate) fn write_text(out: &mut dyn Write, node: &Node, report: &RunReport) -
     let mut head = Table::default();
     head.row(["workflow".to_owned(), report.workflow.to_string()]);
     head.row(["run".to_owned(), report.run.to_string()]);
-    head.row(["tasks".to_owned(), summary(report)]);
+    head.row(["in all".to_owned(), summary(report)]);
     head.write(out)?;
     writeln!(out)?;
     let mut table = Table::with_heading(&["STATUS", "TASK", "TOOK", "RECEIPT", ""]).right(2);
@@ -101,7 +101,7 @@ fn remark(node: &Node, step: &StepReport) -> anyhow::Result<String> {
     }
 }
 
-/// The one line that closes a run: `9 tasks: 8 executed, 1 reused, 340 ms saved; 1.2 s`.
+/// The one line that closes a run: `9 tasks: 8 executed, 1 reused, 340 ms saved, in 1.2 s`.
 pub(crate) fn summary(report: &RunReport) -> String {
     let mut line = counted(report.steps.len() as u64, "task");
     line.push_str(&format!(": {} executed, {} reused", count(report.executed), count(report.reused)));
@@ -114,5 +114,5 @@ pub(crate) fn summary(report: &RunReport) -> String {
     if report.saved_us > 0 {
         line.push_str(&format!(", {} saved", duration(report.saved_us)));
     }
-    format!("{line}; {}", duration(report.took_us))
+    format!("{line}, in {}", duration(report.took_us))
 }

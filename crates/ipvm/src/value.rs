@@ -9,7 +9,7 @@ use ipvm_workflow::Failure;
 use std::io::{self, Write};
 
 /// Columns of a value in human output.
-const SHOWN: usize = 2_000;
+const SHOWN: usize = 300;
 
 /// What a result becomes when it is written to a file.
 pub(crate) enum Body {

@@ -138,6 +138,9 @@ impl NodeError {
                 "restore the file from a copy, or move the whole home away to start anew".into()
             }
             Self::NoBlock(_) => "check the CID; `ipvm add` adds content".into(),
+            Self::Module { .. } => {
+                "a module is a Wasm component, as `cargo build --target wasm32-wasip2` makes".into()
+            }
             Self::NotOffered { .. } => "remove it from the workflow".into(),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "check the spelling".into()

@@ -171,6 +171,13 @@ impl Sources for NodeSources<'_> {
         let whole = |message: String| ArgError { index: None, message, help: String::new() };
         let interface = self.interface_of(module).map_err(|error| whole(error.message))?;
         let function = interface.find(function).map_err(|error| whole(error.to_string()))?;
+        if args.len() != function.params.len() {
+            return Err(ArgError {
+                index: None,
+                message: format!("{} arguments given, {} expected", args.len(), function.params.len()),
+                help: format!("the function is {function}"),
+            });
+        }
         function.check(args).map_err(|error| ArgError {
             index: Some(error.index),
             message: error.to_string(),

@@ -5,8 +5,8 @@ use crate::conn::{self, Access, Sync, lock};
 use crate::error::StoreError;
 use crate::index::Index;
 use crate::limits::{
-    CHECKPOINT_BYTES, CHECKPOINT_FORCE_PAGES, CHECKPOINT_PASSES, CHECKPOINT_REST_PAGES,
-    COMMIT_OVERHEAD_BYTES, IDLE, MERGE_IDLE_ROWS,
+    CHECKPOINT_BYTES, CHECKPOINT_FORCE_PAGES, CHECKPOINT_PASSES, CHECKPOINT_REST_PAGES, IDLE,
+    MERGE_IDLE_ROWS,
 };
 use crate::options::Tuning;
 use crate::wal;
@@ -64,10 +64,10 @@ impl Background {
     }
 
     /// Told by the writer after each commit.
-    pub(crate) fn committed(&self, receipts: i64, backlog: usize, bytes: usize) {
+    pub(crate) fn committed(&self, receipts: i64, backlog: usize, bytes: u64) {
         let mut progress = lock(&self.progress);
         progress.commits += 1;
-        progress.wal_bytes += bytes as u64 + COMMIT_OVERHEAD_BYTES;
+        progress.wal_bytes += bytes;
         progress.receipts = receipts;
         progress.backlog = backlog;
         let wake = progress.parked || self.due(&progress, false).any();
@@ -175,7 +175,7 @@ impl Worker {
         let mut copied = 0;
         let mut can_end = false;
         for _ in 0..CHECKPOINT_PASSES {
-            let done = wal::checkpoint(&conn, &self.main)?;
+            let done = wal::checkpoint(&conn, &self.main, wal::Mode::Passive)?;
             // What this pass had to copy is what was committed during the one before; less is left now.
             can_end =
                 done.pages - copied < CHECKPOINT_REST_PAGES || done.pages > CHECKPOINT_FORCE_PAGES;

@@ -51,6 +51,12 @@ pub(crate) const CHECKPOINT_REST_PAGES: i64 = 128;
 /// Pages in the WAL above which the writer ends a checkpoint whatever is left to copy, so that under full load too
 /// the WAL has a bound: reading 16 MB after a crash takes about 10 ms.
 pub(crate) const CHECKPOINT_FORCE_PAGES: i64 = 4_096;
+/// Pages in the WAL above which the writer waits until all of it is copied: the background thread cannot keep up.
+pub(crate) const WAL_PAGES_MAX: i64 = 8_192;
+/// Bytes committed (estimated) between two looks at the length of the WAL.
+pub(crate) const WAL_LOOK_BYTES: u64 = 2 << 20;
+/// Time for which the writer waits for readers that keep a full WAL from starting over.
+pub(crate) const WAL_WAIT: Duration = Duration::from_millis(250);
 /// Passes of one background checkpoint; each leaves what was committed meanwhile.
 pub(crate) const CHECKPOINT_PASSES: usize = 4;
 /// First step by which the WAL file is grown ahead of need, bytes.

@@ -15,6 +15,8 @@ pub(crate) struct Tuning {
     pub(crate) merge_rows_max: usize,
     /// See [`limits::REBUILD_ROWS`].
     pub(crate) rebuild_rows: usize,
+    /// See [`limits::WAL_PAGES_MAX`].
+    pub(crate) wal_pages_max: i64,
     /// Largest size of `main.db` in pages; `None` for SQLite's own limit.
     pub(crate) main_pages_max: Option<u32>,
 }
@@ -27,6 +29,7 @@ impl Default for Tuning {
             merge_rows_min: limits::MERGE_ROWS_MIN,
             merge_rows_max: limits::MERGE_ROWS_MAX,
             rebuild_rows: limits::REBUILD_ROWS,
+            wal_pages_max: limits::WAL_PAGES_MAX,
             main_pages_max: None,
         }
     }

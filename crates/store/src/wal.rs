@@ -5,7 +5,10 @@
 
 use crate::error::{Context, StoreError};
 use crate::index::with_suffix;
-use crate::limits::{WAL_GROW_MAX, WAL_GROW_MIN, WAL_GROW_UNTIL, WAL_KEEP_BYTES};
+use crate::limits::{
+    BUSY_TIMEOUT, WAL_GROW_MAX, WAL_GROW_MIN, WAL_GROW_UNTIL, WAL_KEEP_BYTES, WAL_LOOK_BYTES,
+    WAL_WAIT,
+};
 use rusqlite::Connection;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -13,19 +16,30 @@ use std::path::{Path, PathBuf};
 
 const CHECKPOINTING: &str = "copying the WAL into the database";
 
-/// What the writer knows of its WAL file.
+/// What the writer knows of its WAL.
 pub(crate) struct Wal {
     path: PathBuf,
-    /// Length after the last growth, bytes.
+    /// Length of the file after the last growth, bytes.
     len: u64,
+    /// Bytes committed since the last look at its length.
+    since_look: u64,
+    /// Pages above which the writer waits.
+    pages_max: i64,
+    /// The same, raised while a reader is in the way: waiting for it again and again would stop the writer.
+    pages_allowed: i64,
 }
 
 impl Wal {
     /// The WAL of the database at `main`.
-    pub(crate) fn new(main: &Path) -> Self {
+    pub(crate) fn new(main: &Path, pages_max: i64) -> Self {
         let path = with_suffix(main, "-wal");
-        let len = file_len(&path);
-        Self { path, len }
+        Self {
+            len: file_len(&path),
+            path,
+            since_look: 0,
+            pages_max,
+            pages_allowed: pages_max,
+        }
     }
 
     /// Grows the file if the last commit did: doubles it within limits. Zeros after the last frame are not read as
@@ -45,6 +59,31 @@ impl Wal {
             .and_then(|mut file| file.write_all(&zeros));
         self.len = file_len(&self.path);
     }
+
+    /// Told how much a commit wrote.
+    pub(crate) fn wrote(&mut self, bytes: u64) {
+        self.since_look += bytes;
+    }
+
+    /// When the WAL has become longer than it may, copies all of it, waiting for the background thread and, briefly,
+    /// for readers. A failure is left to the next commit, which meets the same disk.
+    pub(crate) fn bound(&mut self, conn: &Connection, main: &Path) {
+        if self.since_look < WAL_LOOK_BYTES {
+            return;
+        }
+        self.since_look = 0;
+        match checkpoint(conn, main, Mode::Look) {
+            Ok(found) if found.pages > self.pages_allowed => {}
+            _ => return,
+        }
+        let _ = conn.busy_timeout(WAL_WAIT);
+        let done = checkpoint(conn, main, Mode::Restart);
+        let _ = conn.busy_timeout(BUSY_TIMEOUT);
+        self.pages_allowed = match done {
+            Ok(done) if done.busy => self.pages_max.max(done.pages.saturating_mul(2)),
+            _ => self.pages_max,
+        };
+    }
 }
 
 /// Length of a file in bytes, 0 if it does not exist.
@@ -55,16 +94,42 @@ pub(crate) fn file_len(path: &Path) -> u64 {
 /// How far a checkpoint came, in pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Checkpoint {
+    /// Whether it could not do all that its mode asks for.
+    pub(crate) busy: bool,
     /// Pages in the WAL.
     pub(crate) pages: i64,
     /// Pages of these that are in the database too.
     pub(crate) copied: i64,
 }
 
-/// Copies what can be copied without waiting for anybody.
-pub(crate) fn checkpoint(conn: &Connection, main: &Path) -> Result<Checkpoint, StoreError> {
-    conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+/// How much a checkpoint does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Nothing: only says how long the WAL is.
+    Look,
+    /// Copies what can be copied without waiting for anybody.
+    Passive,
+    /// Waits until all is copied and no reader needs the WAL, so that the next commit starts it over.
+    Restart,
+    /// The same, and cuts the file to nothing.
+    Truncate,
+}
+
+/// Copies the WAL into the database.
+pub(crate) fn checkpoint(
+    conn: &Connection,
+    main: &Path,
+    mode: Mode,
+) -> Result<Checkpoint, StoreError> {
+    let sql = match mode {
+        Mode::Look => "PRAGMA wal_checkpoint(NOOP)",
+        Mode::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
+        Mode::Restart => "PRAGMA wal_checkpoint(RESTART)",
+        Mode::Truncate => "PRAGMA wal_checkpoint(TRUNCATE)",
+    };
+    conn.query_row(sql, [], |row| {
         Ok(Checkpoint {
+            busy: row.get(0)?,
             pages: row.get(1)?,
             copied: row.get(2)?,
         })
@@ -78,6 +143,5 @@ pub(crate) fn empty_if_large(conn: &Connection, main: &Path) -> Result<(), Store
     if file_len(&with_suffix(main, "-wal")) <= WAL_KEEP_BYTES {
         return Ok(());
     }
-    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        .at(main, CHECKPOINTING)
+    checkpoint(conn, main, Mode::Truncate).map(drop)
 }

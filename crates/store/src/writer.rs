@@ -4,12 +4,13 @@ use crate::background::Background;
 use crate::conn::{self, Access, Sync};
 use crate::error::{Context, StoreError};
 use crate::index::Index;
+use crate::limits::COMMIT_OVERHEAD_BYTES;
 use crate::options::Tuning;
 use crate::prepare::{BlockRow, Prepared};
 use crate::queue::{Job, Queue};
 use crate::tail::KeyRow;
 use crate::types::{NewRun, RunStatus, RunUpdate, StepReceipt, StepUpdate};
-use crate::wal::Wal;
+use crate::wal::{self, Wal};
 use rusqlite::{Connection, ErrorCode, params};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,7 +46,7 @@ impl Writer {
         Ok(Self {
             path: path.to_path_buf(),
             conn,
-            wal: Wal::new(path),
+            wal: Wal::new(path, tuning.wal_pages_max),
             index,
             background,
             tuning,
@@ -89,7 +90,7 @@ impl Writer {
         if self.background.take_wal_restart() {
             // Ends what the background thread has almost done, so that the next commit starts the WAL over.
             // If a reader is in the way, the WAL grows on and a later attempt succeeds.
-            let _ = crate::wal::checkpoint(&self.conn, &self.path);
+            let _ = wal::checkpoint(&self.conn, &self.path, wal::Mode::Passive);
         }
         let committed = self.make_room().and_then(|()| self.commit(&group));
         match committed {
@@ -104,6 +105,7 @@ impl Writer {
             committed => finish(group, committed),
         }?;
         self.wal.grow_ahead();
+        self.wal.bound(&self.conn, &self.path);
         Ok(())
     }
 
@@ -131,7 +133,9 @@ impl Writer {
         transaction.commit().at(&self.path, STORING)?;
         self.last_receipt = rows.last().map_or(self.last_receipt, |row| row.id);
         self.index.append(&rows);
-        let bytes = group.iter().map(|job| job.batch.bytes).sum();
+        let payload: usize = group.iter().map(|job| job.batch.bytes).sum();
+        let bytes = payload as u64 + COMMIT_OVERHEAD_BYTES;
+        self.wal.wrote(bytes);
         self.background
             .committed(self.last_receipt, self.index.backlog(), bytes);
         Ok(())

@@ -97,7 +97,8 @@ pub(crate) fn hills(canvas: &mut Canvas, dice: &mut Dice) {
         let veil = mix(colours[3], colours[1], 0.3);
         let trees = near > 0.55;
         canvas.paint(|x, y, was| {
-            let mut crest = base - rough * (noise::fractal(x * size, 0.4, 7, seed) - 0.3);
+            let ground = base - rough * (noise::fractal(x * size, 0.4, 7, seed) - 0.3);
+            let mut crest = ground;
             if trees {
                 let (spot, _, cell) = noise::scattered(x * 46.0 / near, 0.5, seed ^ 1);
                 let tall = 0.012 + 0.03 * near * noise::at(cell[0], 0, seed ^ 2);
@@ -106,7 +107,7 @@ pub(crate) fn hills(canvas: &mut Canvas, dice: &mut Dice) {
             if y < crest {
                 return was;
             }
-            let mist = step(0.0, 0.26, y - crest) * (1.0 - 0.55 * near);
+            let mist = step(0.0, 0.26, y - ground) * (1.0 - 0.55 * near);
             let drift = 0.8 + 0.4 * noise::fractal(x * 2.0, y * 7.0, 4, seed ^ 3);
             mix(tone, veil, mist * drift)
         });

@@ -4,12 +4,21 @@ use super::canvas::{Canvas, Triple, add, gradient, mix, rgb, scale, step};
 use super::noise::{self, Dice};
 use super::sky::Sky;
 
-/// A spruce with its foot at `foot`, lit from one side.
+/// The colours of needles away from and towards the light.
+#[derive(Clone, Copy)]
+pub(crate) struct Needles {
+    pub(crate) dark: Triple,
+    pub(crate) lit: Triple,
+    /// Where the light comes from: -1 left, 1 right.
+    pub(crate) side: f64,
+}
+
+/// A spruce with its foot at `foot`.
 pub(crate) fn spruce(
     canvas: &mut Canvas,
     foot: (f64, f64),
     height: f64,
-    (dark, lit): (Triple, Triple),
+    needles: Needles,
     seed: u64,
 ) {
     let wide = height * (0.17 + 0.06 * noise::at(1, 2, seed));
@@ -28,8 +37,8 @@ pub(crate) fn spruce(
             let reach = wide * down.powf(0.85) * (0.45 + 0.55 * row + 0.7 * rough);
             let trunk = 0.012 * height * down;
             let inside = aside.abs() < reach.max(trunk) && down > 0.0;
-            let light = (0.5 + 0.5 * aside / wide + rough) * row;
-            (mix(dark, lit, light), f64::from(u8::from(inside)))
+            let light = (0.45 + 0.7 * needles.side * aside / wide + 1.6 * rough) * (0.3 + 0.7 * row);
+            (mix(needles.dark, needles.lit, light), f64::from(u8::from(inside)))
         },
     );
 }
@@ -39,14 +48,14 @@ pub(crate) fn spruces(
     canvas: &mut Canvas,
     count: usize,
     height: (f64, f64),
-    tones: (Triple, Triple),
+    needles: Needles,
     foot: impl Fn(f64) -> f64,
     dice: &mut Dice,
 ) {
     for _ in 0..count {
         let x = dice.between(-0.05, canvas.aspect() + 0.05);
         let high = dice.between(height.0, height.1);
-        spruce(canvas, (x, foot(x) + 0.01), high, tones, dice.seed());
+        spruce(canvas, (x, foot(x) + 0.01), high, needles, dice.seed());
     }
 }
 
@@ -165,15 +174,15 @@ fn leaves(canvas: &mut Canvas, tips: &[(f64, f64)], season: usize, sky: &Sky, di
         if dice.unit() > share {
             continue;
         }
-        for _ in 0..2 {
+        for _ in 0..3 {
             let colour = rgb(dice.pick(colours));
-            let at = (tip.0 + dice.between(-0.012, 0.012), tip.1 + dice.between(-0.012, 0.012));
+            let at = (tip.0 + dice.between(-0.016, 0.016), tip.1 + dice.between(-0.016, 0.016));
             let sunny = 0.5 + (at.0 - middle) * sky.sun[0] * 2.0 + dice.between(-0.3, 0.3);
             let light = add(
                 scale(sky.light, 0.4 * sunny.clamp(0.05, 1.0)),
                 scale(sky.horizon, 0.25),
             );
-            let size = if season == 3 { 0.004 } else { dice.between(0.004, 0.009) };
+            let size = if season == 3 { 0.004 } else { dice.between(0.004, 0.0105) };
             canvas.disc(at, size, 0.5, super::canvas::times(colour, light), 0.9);
         }
     }

@@ -134,7 +134,7 @@ pub(crate) fn spheres(canvas: &mut Canvas, dice: &mut Dice) {
     }
     let half = canvas.aspect() / 2.0;
     canvas.paint(|x, y, _| {
-        let ray = unit([(x - half) * 0.95, (0.42 - y) * 0.95, 1.0]);
+        let ray = unit([(x - half) * 0.95, (0.27 - y) * 0.95, 1.0]);
         table.see([0.0, 1.15, 0.0], ray, 4)
     });
 }

@@ -2,7 +2,7 @@
 
 use super::canvas::{Canvas, Triple, add, dot, gradient, mix, rgb, scale, step, unit};
 use super::noise::{self, Dice};
-use super::plants;
+use super::plants::{self, Needles};
 
 /// Scatters stars over the whole canvas; few are bright.
 fn stars(canvas: &mut Canvas, count: usize, dice: &mut Dice) {
@@ -12,10 +12,10 @@ fn stars(canvas: &mut Canvas, count: usize, dice: &mut Dice) {
         let bright = dice.unit().powi(9);
         let warmth = dice.unit();
         let colour = gradient(&[rgb(0x9ab4ff), rgb(0xffffff), rgb(0xffd8a8)], warmth);
-        let size = grain * (0.55 + 1.3 * bright);
+        let size = grain * (0.5 + 1.1 * bright);
         canvas.disc(at, size, 0.9, scale(colour, 0.5 + 2.5 * bright), 0.25 + 0.75 * bright);
-        if bright > 0.75 {
-            canvas.disc(at, size * 5.0, 1.0, colour, 0.14);
+        if bright > 0.8 {
+            canvas.disc(at, size * 3.5, 1.0, colour, 0.12);
         }
     }
 }
@@ -48,7 +48,8 @@ pub(crate) fn night(canvas: &mut Canvas, dice: &mut Dice) {
         if layer > 0 {
             let tall = 0.03 + 0.05 * f64::from(layer);
             let line = |x: f64| crest(x, base, rough, seed);
-            plants::spruces(canvas, 50, (tall * 0.5, tall), (tone, scale(tone, 1.3)), line, dice);
+            let needles = Needles { dark: tone, lit: scale(tone, 1.3), side: 1.0 };
+            plants::spruces(canvas, 50, (tall * 0.5, tall), needles, line, dice);
         }
     }
 }
@@ -201,7 +202,7 @@ fn ball(canvas: &mut Canvas, at: (f64, f64), radius: f64, sun: Triple, spin: f64
         let day = step(-0.12, 0.35, dot(normal, sun)) * dot(normal, sun).max(0.04);
         let rim = out.powi(5) * step(-0.2, 0.4, dot(normal, sun));
         let own = if surface.kind == 7 { 0.35 } else { 0.008 };
-        add(scale(surface.at(place), 1.7 * day + own), scale(air, 0.55 * rim))
+        add(scale(surface.at(place), 1.4 * day + own), scale(air, 0.55 * rim))
     });
 }
 

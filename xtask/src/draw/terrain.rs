@@ -73,18 +73,21 @@ impl Land {
     /// The lake of the photograph: late afternoon, the sun from the side, first snow and autumn.
     pub(crate) fn lake(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
-        let mut land = Self::random(Ground::Alps, &mut dice);
-        land.sky = Sky::at_hour(1, -96.0, &mut dice);
-        land.sky.clouds = 0.5;
-        land.snow = 0.62;
-        land.rise = 2.1;
-        land.lake = [1.7, 2.5, 0.1, 1.3];
-        land.autumn = 0.45;
-        land.haze = 0.02;
-        land.eye = 0.09;
-        land.tilt = 0.05;
-        land.view = 0.9;
-        land
+        let mut sky = Sky::at_hour(1, -118.0, &mut dice);
+        sky.clouds = 0.48;
+        Self {
+            ground: Ground::Alps,
+            sky,
+            eye: 0.085,
+            snow: 0.66,
+            rise: 2.15,
+            lake: [1.7, 2.5, 0.1, 1.3],
+            autumn: 0.3,
+            haze: 0.02,
+            seed: dice.seed(),
+            tilt: 0.1,
+            view: 0.88,
+        }
     }
 
     /// Paints the whole canvas.
@@ -277,7 +280,7 @@ impl Land {
                 let one = noise::scattered(x * 62.0, z * 62.0, self.seed ^ 31).2;
                 let which = noise::at(one[0], one[1], self.seed ^ 51);
                 let fir = mix(rgb(0x101f10), rgb(0x24381c), which);
-                let leaf = mix(rgb(0x8a5a1c), rgb(0xb0421c), noise::at(one[1], one[0], self.seed));
+                let leaf = mix(rgb(0x7a5a20), rgb(0x96461c), noise::at(one[1], one[0], self.seed));
                 let tree = if which < self.autumn * 0.8 { leaf } else { fir };
                 let shore = mix(rgb(0x6a6048), ground, step(0.004, 0.022, y));
                 let land = mix(shore, tree, woods);

@@ -25,30 +25,31 @@ pub(crate) fn store(context: &mut Context, verb: &Store) -> anyhow::Result<Code>
 fn stat(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
     let node = context.reader()?;
     let stat = node.store().stat().map_err(NodeError::from)?;
+    // (name for scripts, name for people, number)
     let numbers = [
-        ("receipts", stat.receipts),
-        ("runs", stat.runs),
-        ("blocks", stat.blocks),
-        ("block_files", stat.block_files),
-        ("block_file_bytes", stat.block_file_bytes),
-        ("main_bytes", stat.main_bytes),
-        ("wal_bytes", stat.wal_bytes),
-        ("index_bytes", stat.index_bytes),
+        ("receipts", "receipts", stat.receipts),
+        ("runs", "runs", stat.runs),
+        ("blocks", "blocks", stat.blocks),
+        ("block_files", "blocks in files", stat.block_files),
+        ("block_file_bytes", "size of these files", stat.block_file_bytes),
+        ("main_bytes", "size of main.db", stat.main_bytes),
+        ("wal_bytes", "size of its WAL", stat.wal_bytes),
+        ("index_bytes", "size of index.db", stat.index_bytes),
     ];
     let out = &mut context.out;
     if as_json {
         json::object(out, |o| {
             o.text("home", &node.home().to_string_lossy())?;
-            numbers.iter().try_for_each(|(name, n)| o.number(name, *n))
+            numbers.iter().try_for_each(|(name, _, n)| o.number(name, *n))
         })?;
         writeln!(out)?;
         return Ok(Code::Done);
     }
     let mut table = Table::default();
     table.row(["home".to_owned(), clean(&node.home().to_string_lossy()).into_owned()]);
-    for (name, n) in numbers {
+    for (name, words, n) in numbers {
         let shown = if name.ends_with("bytes") { size(n) } else { count(n) };
-        table.row([name.replace("_bytes", "").replace('_', " "), shown]);
+        table.row([words.to_owned(), shown]);
     }
     table.write(out)?;
     Ok(Code::Done)

@@ -57,13 +57,13 @@ fn mistakes_in_a_file_are_named_with_place_and_remedy() {
         (call("[1, {file: ../../etc/passwd}]"), &["w.yaml:3:"]),
         (task("{ mod: missing.wasm, fun: add, args: [] }"), &["w.yaml:3:", "missing.wasm"]),
         (task("{ mod: calc.wasm, fun: ad, args: [1, 2] }"), &["w.yaml:3:", "ad", "add"]),
-        (task("{ mod: calc.wasm, fun: add, arg: [1, 2] }"), &["w.yaml:3:", "`arg`", "args"]),
+        (task("{ mod: calc.wasm, fun: add, arg: [1, 2] }"), &["w.yaml:3:", "\"arg\"", "args"]),
         (task("{ mod: calc.wasm, fun: add, args: [1, 2], mod: x }"), &["w.yaml:3:", "mod"]),
         (
             "ipvm: \"0.2\"\ntasks:\n  a: { mod: calc.wasm, fun: add, args: [{await: b}, 1] }
   b: { mod: calc.wasm, fun: add, args: [{await: a}, 1] }\n"
                 .to_owned(),
-            &["w.yaml:", "a", "b", "cycle"],
+            &["w.yaml:3:", "a → b → a", "help:"],
         ),
         ("ipvm: \"9.9\"\ntasks: {}\n".to_owned(), &["w.yaml:1:", "9.9", "0.2", "help:"]),
         ("tasks: {}\n".to_owned(), &["ipvm"]),
@@ -87,17 +87,17 @@ fn things_that_are_no_modules_are_named_as_what_they_are() {
     let core = wat::parse_str("(module (func (export \"f\")))").unwrap();
     let imports = wat::parse_str(r#"(component (import "host-clock" (func)))"#).unwrap();
     let cases: &[(&[u8], &str)] = &[
-        (b"", "Wasm"),
-        (b"\x00asm", "Wasm"),
-        (whole.get(..whole.len() / 2).unwrap(), "Wasm"),
-        (b"just some text, not a module", "Wasm"),
-        (&[0x9d; 4096], "Wasm"),
+        (b"", "empty"),
+        (b"\x00asm", "cut off"),
+        (whole.get(..whole.len() / 2).unwrap(), "cut off"),
+        (b"just some text, not a module", "WebAssembly"),
+        (&[0x9d; 4096], "WebAssembly"),
         (&core, "component"),
         (&imports, "host-clock"),
     ];
     for (bytes, says) in cases {
         home.file("m.wasm", bytes);
-        refused(&home, task("{ mod: m.wasm, fun: f, args: [] }"), &["w.yaml:3:", says]);
+        refused(&home, task("{ mod: m.wasm, fun: f, args: [] }"), &["w.yaml:3:", says, "help:"]);
     }
 }
 

@@ -3,7 +3,8 @@
 use super::fixture::{keys_of, put, receipt_of};
 use crate::Store;
 use crate::limits::{WAL_GROW_MIN, WAL_KEEP_BYTES};
-use crate::wal::file_len;
+use crate::options::Tuning;
+use crate::wal::{Mode, checkpoint, file_len};
 
 #[test]
 fn the_wal_is_grown_ahead_and_stays_when_closed() {
@@ -48,4 +49,42 @@ fn the_wal_is_bounded_and_emptied_when_closed() {
     assert!(file_len(&wal) <= WAL_KEEP_BYTES);
     let store = Store::open(home.path(), keys_of).unwrap();
     assert_eq!(store.stat().unwrap().receipts, 600);
+}
+
+/// A reader that stays delays the WAL's restart, but not the writer for long; when it is gone, the WAL starts over.
+#[test]
+fn a_reader_in_the_way_only_lets_the_wal_grow() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("store").join("main.db");
+    let tuning = Tuning {
+        wal_pages_max: 512,
+        ..Tuning::default()
+    };
+    let store = Store::open_tuned(home.path(), keys_of, tuning).unwrap();
+    put(&store, receipt_of(0, 0, 0, 0));
+    let reader = rusqlite::Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    let seen = |reader: &rusqlite::Connection| -> i64 {
+        reader
+            .query_row("SELECT count(*) FROM receipt", [], |row| row.get(0))
+            .unwrap()
+    };
+    assert_eq!(seen(&reader), 1);
+    (1..60).for_each(|n| put(&store, receipt_of(n, n, n, 200_000)));
+    assert_eq!(seen(&reader), 1, "it is in the way");
+    let pages =
+        |reader: &rusqlite::Connection| checkpoint(reader, &path, Mode::Look).unwrap().pages;
+    assert!(
+        pages(&reader) > 2_900,
+        "12 MB are in the WAL: {}",
+        pages(&reader)
+    );
+    reader.execute_batch("COMMIT").unwrap();
+    (60..120).for_each(|n| put(&store, receipt_of(n, n, n, 200_000)));
+    assert!(
+        pages(&reader) < 2_900,
+        "it has started over: {}",
+        pages(&reader)
+    );
+    assert_eq!(seen(&reader), 120);
 }

@@ -150,7 +150,7 @@ fn reference(bytes: &[u8], argument: Val) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
     fn lowering_agrees_with_the_engine((ty, value) in typed_values()) {

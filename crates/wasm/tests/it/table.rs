@@ -551,7 +551,7 @@ fn links_in_direct_parameters() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     /// Any value of any type comes back as it went in.
     #[test]
