@@ -67,7 +67,7 @@ pub(crate) struct Run {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) source: Source,
-    /// Folder for the outputs [default: ./ipvm-out/<name of the workflow>].
+    /// Folder for the outputs [default: ./ipvm-out/NAME, with the workflow's name].
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Print the whole report as one JSON document.
@@ -188,7 +188,9 @@ pub(crate) struct Inspect {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Receipt {
     /// List receipts, newest first.
-    #[command(after_help = "Example:\n  ipvm receipt list --limit 100 --json | jq -r '.[].receipt'")]
+    #[command(
+        after_help = "Example:\n  ipvm receipt list --limit 100 --json | jq -r '.[].receipt'"
+    )]
     List {
         /// Most receipts to list.
         #[arg(long, value_name = "N", default_value_t = 20)]
@@ -347,13 +349,23 @@ mod tests {
             "ipvm call m fun -1 -2.5 w -o f --json",
             "ipvm call m fun -1 --json -2.5 w -o f",
         ] {
-            let Verb::Call(call) = Cli::try_parse_from(words.split(' ')).unwrap().verb else { continue };
+            let Verb::Call(call) = Cli::try_parse_from(words.split(' ')).unwrap().verb else {
+                continue;
+            };
             assert_eq!(call.args, ["-1", "-2.5", "w"], "{words}");
             assert_eq!(call.output, Some(PathBuf::from("f")), "{words}");
             assert!(call.json, "{words}");
         }
-        let Verb::Call(call) = Cli::try_parse_from("ipvm call m f -- --json -x".split(' ')).unwrap().verb else { return };
-        assert_eq!((call.args, call.json), (vec!["--json".to_owned(), "-x".to_owned()], false));
+        let Verb::Call(call) = Cli::try_parse_from("ipvm call m f -- --json -x".split(' '))
+            .unwrap()
+            .verb
+        else {
+            return;
+        };
+        assert_eq!(
+            (call.args, call.json),
+            (vec!["--json".to_owned(), "-x".to_owned()], false)
+        );
     }
 
     #[test]

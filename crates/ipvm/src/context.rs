@@ -20,7 +20,10 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(quiet: bool) -> Self {
-        Self { quiet, out: Out::new() }
+        Self {
+            quiet,
+            out: Out::new(),
+        }
     }
 
     /// Says something on stderr, unless asked to be quiet.
@@ -44,7 +47,9 @@ impl Context {
     pub(crate) fn writer_or_reader(&self) -> anyhow::Result<(Node, bool)> {
         let home = home()?;
         match Node::open(&home, Access::Write) {
-            Err(NodeError::Store(StoreError::Locked { .. })) => Ok((Node::open(&home, Access::Read)?, true)),
+            Err(NodeError::Store(StoreError::Locked { .. })) => {
+                Ok((Node::open(&home, Access::Read)?, true))
+            }
             opened => Ok((opened?, false)),
         }
     }
@@ -69,7 +74,11 @@ pub(crate) fn home() -> anyhow::Result<PathBuf> {
         Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
         _ => match etcetera::choose_base_strategy() {
             Ok(strategy) => Ok(strategy.data_dir().join("ipvm")),
-            Err(error) => Err(Fault::usage(format!("there is no home folder: {error}"), format!("set {HOME_VARIABLE} to a folder")).into()),
+            Err(error) => Err(Fault::usage(
+                format!("there is no home folder: {error}"),
+                format!("set {HOME_VARIABLE} to a folder"),
+            )
+            .into()),
         },
     }
 }

@@ -34,12 +34,20 @@ pub(crate) struct Fault {
 impl Fault {
     /// Wrong use or bad input.
     pub(crate) fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { code: Code::Usage, message: message.into(), help: help.into() }
+        Self {
+            code: Code::Usage,
+            message: message.into(),
+            help: help.into(),
+        }
     }
 
     /// The work ended in an error.
     pub(crate) fn failed(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { code: Code::Failed, message: message.into(), help: help.into() }
+        Self {
+            code: Code::Failed,
+            message: message.into(),
+            help: help.into(),
+        }
     }
 }
 
@@ -54,12 +62,21 @@ impl std::error::Error for Fault {}
 /// Says what went wrong on stderr and returns the code to end with.
 pub(crate) fn tell(error: &anyhow::Error) -> Code {
     let paint = Paint::stderr();
-    if let Some(PrepareError::Invalid { file, text, diagnostics }) = error.downcast_ref() {
+    if let Some(PrepareError::Invalid {
+        file,
+        text,
+        diagnostics,
+    }) = error.downcast_ref()
+    {
         tell_of_file(&file.to_string_lossy(), text, diagnostics, paint);
         return Code::Usage;
     }
     let (code, help) = judge(error);
-    term::note(&format!("{} {}", paint.bad("error:"), clean_lines(&whole(error))));
+    term::note(&format!(
+        "{} {}",
+        paint.bad("error:"),
+        clean_lines(&whole(error))
+    ));
     if !help.is_empty() {
         term::note(&format!("{} {}", paint.memo("help:"), clean_lines(&help)));
     }
@@ -108,7 +125,10 @@ fn code_of_node(error: &NodeError, otherwise: Code) -> Code {
         | NodeError::Name(_)
         | NodeError::NotOffered { .. } => Code::Usage,
         NodeError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::Usage,
-        NodeError::Store(_) | NodeError::Key { .. } | NodeError::Random(_) | NodeError::Engine(_) => Code::Failed,
+        NodeError::Store(_)
+        | NodeError::Key { .. }
+        | NodeError::Random(_)
+        | NodeError::Engine(_) => Code::Failed,
         _ => otherwise,
     }
 }
@@ -127,7 +147,12 @@ fn tell_of_file(file: &str, text: &str, diagnostics: &Diagnostics, paint: Paint)
         }
         let file = set.as_deref().unwrap_or(file);
         let help = diagnostic.problem.help();
-        let message = Message { file, place, text: &message, help: Some(&help) };
+        let message = Message {
+            file,
+            place,
+            text: &message,
+            help: Some(&help),
+        };
         term::note(&diagnostic::render(&message, text, paint));
     }
     if diagnostics.more {

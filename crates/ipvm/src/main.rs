@@ -23,7 +23,11 @@ fn main() -> ExitCode {
         Err(told) => {
             // Help and version arrive here too; a closed stream changes nothing about the code.
             let _ = told.print();
-            if told.use_stderr() { Code::Usage } else { Code::Done }
+            if told.use_stderr() {
+                Code::Usage
+            } else {
+                Code::Done
+            }
         }
     };
     ExitCode::from(code as u8)

@@ -28,17 +28,25 @@ impl OutputDir {
             let failed = || format!("cannot use {} for the outputs", out.display());
             fs::create_dir_all(out).with_context(failed)?;
             let real = fs::canonicalize(out).with_context(failed)?;
-            return Ok(Self { shown: out.to_path_buf(), real });
+            return Ok(Self {
+                shown: out.to_path_buf(),
+                real,
+            });
         }
         let here = fs::canonicalize(".").context("cannot use the current folder")?;
         let inside = Path::new(DEFAULT_DIR).join(name);
-        let parts = parts(name).filter(|parts| parts.len() == 1).map(|parts| [OsStr::new(DEFAULT_DIR), parts[0]]);
+        let parts = parts(name)
+            .filter(|parts| parts.len() == 1)
+            .map(|parts| [OsStr::new(DEFAULT_DIR), parts[0]]);
         let Some(parts) = parts else {
             let message = format!("the workflow's name {name:?} cannot be the name of a folder");
             return Err(Fault::usage(message, "say where the outputs go with --out DIR").into());
         };
         let real = descend(&here, &parts, &inside)?;
-        Ok(Self { shown: inside, real })
+        Ok(Self {
+            shown: inside,
+            real,
+        })
     }
 
     pub(crate) fn shown(&self) -> &Path {
@@ -46,21 +54,28 @@ impl OutputDir {
     }
 
     /// Writes one file at the relative path `inside` and returns its path as the user knows it.
-    pub(crate) fn write(&self, inside: &str, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<PathBuf> {
+    pub(crate) fn write(
+        &self,
+        inside: &str,
+        fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
+    ) -> anyhow::Result<PathBuf> {
         let shown = self.shown.join(inside);
         let parts = parts(inside);
         let Some((file, folders)) = parts.as_deref().and_then(<[&OsStr]>::split_last) else {
             return Err(leads_out(&shown));
         };
         let folder = descend(&self.real, folders, &shown)?;
-        replace(&folder.join(file), fill).with_context(|| format!("cannot write {}", shown.display()))?;
+        replace(&folder.join(file), fill)
+            .with_context(|| format!("cannot write {}", shown.display()))?;
         Ok(shown)
     }
 }
 
 /// The parts of a relative path without `..`; none for any other.
 fn parts(path: &str) -> Option<Vec<&OsStr>> {
-    let parts = Path::new(path).components().filter(|part| *part != Component::CurDir);
+    let parts = Path::new(path)
+        .components()
+        .filter(|part| *part != Component::CurDir);
     let names = parts.map(|part| match part {
         Component::Normal(name) => Some(name),
         _ => None,
@@ -75,11 +90,13 @@ fn descend(root: &Path, folders: &[&OsStr], shown: &Path) -> anyhow::Result<Path
         at.push(folder);
         match fs::create_dir(&at) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(error).with_context(|| format!("cannot make the folder of {}", shown.display()));
+                return Err(error)
+                    .with_context(|| format!("cannot make the folder of {}", shown.display()));
             }
             _ => {}
         }
-        at = fs::canonicalize(&at).with_context(|| format!("cannot use the folder of {}", shown.display()))?;
+        at = fs::canonicalize(&at)
+            .with_context(|| format!("cannot use the folder of {}", shown.display()))?;
         if !at.starts_with(root) {
             return Err(leads_out(shown));
         }
@@ -89,11 +106,18 @@ fn descend(root: &Path, folders: &[&OsStr], shown: &Path) -> anyhow::Result<Path
 
 fn leads_out(shown: &Path) -> anyhow::Error {
     let message = format!("{} leads out of the folder for outputs", shown.display());
-    Fault::usage(message, "remove the symlink or `..`, or choose another folder with --out DIR").into()
+    Fault::usage(
+        message,
+        "remove the symlink or `..`, or choose another folder with --out DIR",
+    )
+    .into()
 }
 
 /// Writes to a file that the user named: through symlinks, into devices and pipes, and else whole or not at all.
-pub(crate) fn write_named(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+pub(crate) fn write_named(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let failed = || format!("cannot write {}", path.display());
     match fs::metadata(path) {
         Ok(found) if found.is_file() => {
@@ -105,7 +129,10 @@ pub(crate) fn write_named(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyh
             Err(Fault::usage(message, "name a file in it").into())
         }
         Ok(_) => {
-            let mut device = OpenOptions::new().write(true).open(path).with_context(failed)?;
+            let mut device = OpenOptions::new()
+                .write(true)
+                .open(path)
+                .with_context(failed)?;
             fill(&mut device).with_context(failed)
         }
         Err(_) => replace(path, fill).with_context(failed),
@@ -113,7 +140,10 @@ pub(crate) fn write_named(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyh
 }
 
 /// Puts a file in the place of whatever has this name: a symlink is replaced, not followed.
-fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+fn replace(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let (temporary, file) = create_beside(path)?;
     let mut out = BufWriter::with_capacity(256 * 1024, file);
     let filled = fill(&mut out).and_then(|()| Ok(out.flush()?));
@@ -132,7 +162,11 @@ fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
     for attempt in 0..TEMPORARY_NAMES {
         let temporary = path.with_file_name(format!(".ipvm-{process}-{attempt}.tmp"));
-        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&temporary)
+        {
             Ok(file) => return Ok((temporary, file)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = error,
             Err(error) => return Err(error),
@@ -160,7 +194,12 @@ mod tests {
     #[test]
     fn files_go_into_the_folder_and_replace_what_was_there() {
         let (_holder, out) = dir();
-        for (path, content) in [("a.txt", "1"), ("a.txt", "2"), ("deep/er/b.txt", "3"), ("./c.txt", "4")] {
+        for (path, content) in [
+            ("a.txt", "1"),
+            ("a.txt", "2"),
+            ("deep/er/b.txt", "3"),
+            ("./c.txt", "4"),
+        ] {
             let written = out.write(path, text(content)).unwrap();
             assert_eq!(fs::read_to_string(written).unwrap(), content);
         }

@@ -18,7 +18,12 @@ pub(crate) enum Outputs {
 }
 
 /// Writes the report in the shape that scripts rely on.
-pub(crate) fn write_json(out: &mut dyn Write, node: &Node, report: &RunReport, outputs: &Outputs) -> Done {
+pub(crate) fn write_json(
+    out: &mut dyn Write,
+    node: &Node,
+    report: &RunReport,
+    outputs: &Outputs,
+) -> Done {
     json::object(out, |o| {
         o.text("workflow", &report.workflow.to_string())?;
         o.text("run", &report.run.to_string())?;
@@ -27,10 +32,15 @@ pub(crate) fn write_json(out: &mut dyn Write, node: &Node, report: &RunReport, o
         o.number("reused", report.reused)?;
         o.number("saved_us", report.saved_us)?;
         o.object("tasks", |tasks| {
-            report.steps.iter().try_for_each(|step| tasks.object(&step.label, |o| write_step(o, node, step)))
+            report
+                .steps
+                .iter()
+                .try_for_each(|step| tasks.object(&step.label, |o| write_step(o, node, step)))
         })?;
         o.object("outputs", |o| match outputs {
-            Outputs::Files(files) => files.iter().try_for_each(|(label, path)| o.text(label, &path.to_string_lossy())),
+            Outputs::Files(files) => files
+                .iter()
+                .try_for_each(|(label, path)| o.text(label, &path.to_string_lossy())),
             Outputs::Values => values(node, report, |label, value| o.raw(label, &value)),
         })
     })?;
@@ -40,7 +50,10 @@ pub(crate) fn write_json(out: &mut dyn Write, node: &Node, report: &RunReport, o
 /// The members of one task.
 pub(crate) fn write_step(o: &mut Object<'_>, node: &Node, step: &StepReport) -> Done {
     o.text("task", &step.task.to_string())?;
-    o.maybe("receipt", step.receipt.map(|cid| cid.to_string()).as_deref())?;
+    o.maybe(
+        "receipt",
+        step.receipt.map(|cid| cid.to_string()).as_deref(),
+    )?;
     o.text("status", step.status.as_str())?;
     o.flag("memo", step.memo)?;
     o.text("class", step.class.as_str())?;
@@ -48,7 +61,9 @@ pub(crate) fn write_step(o: &mut Object<'_>, node: &Node, step: &StepReport) -> 
     o.number("took_us", step.took_us)?;
     match step.receipt {
         Some(receipt) => {
-            let outcome = node.outcome(&receipt).map_err(|error| value::as_io(error.into()))?;
+            let outcome = node
+                .outcome(&receipt)
+                .map_err(|error| value::as_io(error.into()))?;
             o.raw("out", &value::outcome_json(&outcome))?;
         }
         None => o.raw("out", "null")?,
@@ -57,10 +72,18 @@ pub(crate) fn write_step(o: &mut Object<'_>, node: &Node, step: &StepReport) -> 
 }
 
 /// Gives label and DAG-JSON value of every task that is ok, in order.
-pub(crate) fn values(node: &Node, report: &RunReport, mut told: impl FnMut(&str, String) -> Done) -> Done {
+pub(crate) fn values(
+    node: &Node,
+    report: &RunReport,
+    mut told: impl FnMut(&str, String) -> Done,
+) -> Done {
     for step in report.steps.iter().filter(|step| step.status == Status::Ok) {
-        let Some(receipt) = step.receipt else { continue };
-        let outcome = node.outcome(&receipt).map_err(|error| value::as_io(error.into()))?;
+        let Some(receipt) = step.receipt else {
+            continue;
+        };
+        let outcome = node
+            .outcome(&receipt)
+            .map_err(|error| value::as_io(error.into()))?;
         if let Outcome::Ok(value) = outcome {
             told(&step.label, ipvm_ipld::json::to_string(&value))?;
         }
@@ -69,7 +92,11 @@ pub(crate) fn values(node: &Node, report: &RunReport, mut told: impl FnMut(&str,
 }
 
 /// Writes the report for people: what run it is, then a line per task.
-pub(crate) fn write_text(out: &mut dyn Write, node: &Node, report: &RunReport) -> anyhow::Result<()> {
+pub(crate) fn write_text(
+    out: &mut dyn Write,
+    node: &Node,
+    report: &RunReport,
+) -> anyhow::Result<()> {
     writeln!(out, "{}  {}", clean(&report.name), report.status.as_str())?;
     let mut head = Table::default();
     head.row(["workflow".to_owned(), report.workflow.to_string()]);
@@ -79,10 +106,24 @@ pub(crate) fn write_text(out: &mut dyn Write, node: &Node, report: &RunReport) -
     writeln!(out)?;
     let mut table = Table::with_heading(&["STATUS", "TASK", "TOOK", "RECEIPT", ""]).right(2);
     for step in &report.steps {
-        let status = if step.memo { format!("{} ↺", step.status.as_str()) } else { step.status.as_str().to_owned() };
-        let took = if step.receipt.is_some() { duration(step.took_us) } else { String::new() };
+        let status = if step.memo {
+            format!("{} ↺", step.status.as_str())
+        } else {
+            step.status.as_str().to_owned()
+        };
+        let took = if step.receipt.is_some() {
+            duration(step.took_us)
+        } else {
+            String::new()
+        };
         let receipt = step.receipt.map(|cid| cid.to_string()).unwrap_or_default();
-        table.row([status, clean(&step.label).into_owned(), took, receipt, remark(node, step)?]);
+        table.row([
+            status,
+            clean(&step.label).into_owned(),
+            took,
+            receipt,
+            remark(node, step)?,
+        ]);
     }
     table.write(out)?;
     Ok(())
@@ -104,9 +145,17 @@ fn remark(node: &Node, step: &StepReport) -> anyhow::Result<String> {
 /// The one line that closes a run: `9 tasks: 8 executed, 1 reused, 340 ms saved, in 1.2 s`.
 pub(crate) fn summary(report: &RunReport) -> String {
     let mut line = counted(report.steps.len() as u64, "task");
-    line.push_str(&format!(": {} executed, {} reused", count(report.executed), count(report.reused)));
+    line.push_str(&format!(
+        ": {} executed, {} reused",
+        count(report.executed),
+        count(report.reused)
+    ));
     for (status, word) in [(Status::Error, "failed"), (Status::Pending, "pending")] {
-        let n = report.steps.iter().filter(|step| step.status == status).count() as u64;
+        let n = report
+            .steps
+            .iter()
+            .filter(|step| step.status == status)
+            .count() as u64;
         if n > 0 {
             line.push_str(&format!(", {} {word}", count(n)));
         }

@@ -27,7 +27,9 @@ impl Body {
         match value {
             Ipld::Bytes(bytes) => Ok(Self::Bytes(bytes)),
             Ipld::Link(cid) if is_content(&cid) => Ok(Self::Content(cid)),
-            Ipld::Link(cid) if cid.codec() == codec::DAG_CBOR => Ok(Self::Value(block_value(node, &cid)?)),
+            Ipld::Link(cid) if cid.codec() == codec::DAG_CBOR => {
+                Ok(Self::Value(block_value(node, &cid)?))
+            }
             value => Ok(Self::Value(value)),
         }
     }
@@ -55,12 +57,17 @@ pub(crate) fn block_value(node: &Node, cid: &Cid) -> anyhow::Result<Ipld> {
     let Some(bytes) = node.block(cid)? else {
         return Err(not_here(cid));
     };
-    cbor::decode(&bytes, Limits::default()).map_err(|error| Fault::failed(format!("block {cid}: {error}"), "").into())
+    cbor::decode(&bytes, Limits::default())
+        .map_err(|error| Fault::failed(format!("block {cid}: {error}"), "").into())
 }
 
 /// The error for a block that this home has not.
 pub(crate) fn not_here(cid: &Cid) -> anyhow::Error {
-    Fault::usage(format!("{cid} is not in this home"), "check the CID; `ipvm add PATH` adds content").into()
+    Fault::usage(
+        format!("{cid} is not in this home"),
+        "check the CID; `ipvm add PATH` adds content",
+    )
+    .into()
 }
 
 /// A value for people: one line of DAG-JSON, clipped.

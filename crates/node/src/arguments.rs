@@ -38,24 +38,24 @@ mod tests {
 
     use super::*;
 
-    fn check(ty: &Type, text: &str, expect: Option<Ipld>) {
-        assert_eq!(parse_argument(text, ty).ok(), expect, "{text} as {ty}");
+    fn check(ty: &Type, text: &str, expect: Option<&Ipld>) {
+        assert_eq!(parse_argument(text, ty).ok().as_ref(), expect, "{text} as {ty}");
     }
 
     #[test]
     fn words_and_json() {
-        let text = |text: &str| Some(Ipld::String(text.to_owned()));
-        check(&Type::String, "hello world", text("hello world"));
-        check(&Type::String, "\"hello\\n\"", text("hello\n"));
-        check(&Type::String, "5", text("5"));
-        check(&Type::String, "", text(""));
-        check(&Type::option(Type::String), "null", Some(Ipld::Null));
-        check(&Type::option(Type::String), "x", text("x"));
-        check(&Type::S32, "-1", Some(Ipld::Integer(-1)));
+        let text = |text: &str| Ipld::String(text.to_owned());
+        check(&Type::String, "hello world", Some(&text("hello world")));
+        check(&Type::String, "\"hello\\n\"", Some(&text("hello\n")));
+        check(&Type::String, "5", Some(&text("5")));
+        check(&Type::String, "", Some(&text("")));
+        check(&Type::option(Type::String), "null", Some(&Ipld::Null));
+        check(&Type::option(Type::String), "x", Some(&text("x")));
+        check(&Type::S32, "-1", Some(&Ipld::Integer(-1)));
         check(&Type::S32, "one", None);
-        check(&Type::F32, "2", Some(Ipld::Float(2.0)));
-        check(&Type::F64, "2.5", Some(Ipld::Float(2.5)));
-        check(&Type::list(Type::U8), r#"{"/":{"bytes":"AQI"}}"#, Some(Ipld::Bytes(vec![1, 2])));
+        check(&Type::F32, "2", Some(&Ipld::Float(2.0)));
+        check(&Type::F64, "2.5", Some(&Ipld::Float(2.5)));
+        check(&Type::list(Type::U8), r#"{"/":{"bytes":"AQI"}}"#, Some(&Ipld::Bytes(vec![1, 2])));
         check(&Type::list(Type::S32), "[1, 2", None);
     }
 }

@@ -88,10 +88,10 @@ pub enum NodeError {
     Decode(#[from] ipvm_ipld::cbor::DecodeError),
     /// A workflow cannot be encoded or is inconsistent.
     #[error(transparent)]
-    Workflow(#[from] ipvm_workflow::WorkflowError),
+    Workflow(Box<ipvm_workflow::WorkflowError>),
     /// A graph is inconsistent.
     #[error(transparent)]
-    Graph(#[from] ipvm_workflow::GraphError),
+    Graph(Box<ipvm_workflow::GraphError>),
     /// The scheduler and its driver disagree.
     #[error("internal: {0}; please report this")]
     Scheduler(#[from] ipvm_scheduler::SchedulerError),
@@ -112,6 +112,18 @@ pub enum NodeError {
         /// What is not offered.
         message: String,
     },
+}
+
+impl From<ipvm_workflow::WorkflowError> for NodeError {
+    fn from(error: ipvm_workflow::WorkflowError) -> Self {
+        Self::Workflow(Box::new(error))
+    }
+}
+
+impl From<ipvm_workflow::GraphError> for NodeError {
+    fn from(error: ipvm_workflow::GraphError) -> Self {
+        Self::Graph(Box::new(error))
+    }
 }
 
 impl From<ipvm_ipld::unixfs::ExportError<NodeError>> for NodeError {
@@ -214,12 +226,18 @@ pub enum PrepareError {
     },
     /// The node failed.
     #[error(transparent)]
-    Node(#[from] NodeError),
+    Node(Box<NodeError>),
+}
+
+impl From<NodeError> for PrepareError {
+    fn from(error: NodeError) -> Self {
+        Self::Node(Box::new(error))
+    }
 }
 
 impl From<ipvm_workflow::WorkflowError> for PrepareError {
     fn from(error: ipvm_workflow::WorkflowError) -> Self {
-        Self::Node(error.into())
+        NodeError::from(error).into()
     }
 }
 

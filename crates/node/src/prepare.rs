@@ -93,7 +93,7 @@ impl Node {
     /// # Errors
     /// Everything wrong with the file, each with its place and a remedy.
     pub fn prepare(&self, request: &FileRequest) -> Result<Prepared, PrepareError> {
-        let bytes = read_limited(&request.file, author::MAX_FILE_BYTES as u64)?;
+        let bytes = read_limited(&request.file, author::MAX_FILE_BYTES)?;
         let invalid = |diagnostics, text: &[u8]| PrepareError::Invalid {
             file: request.file.clone(),
             text: String::from_utf8_lossy(text).into_owned(),

@@ -55,12 +55,11 @@ impl RunState {
 /// What happens during a run, in order. Nothing is told before it is durable.
 #[derive(Clone, Debug)]
 pub enum Progress<'a> {
-    /// The run is on record and starts.
+    /// The run is on record and starts. Steps that an earlier, unfinished or equal, run ended
+    /// are told next, each as [`Progress::Ended`] from memory.
     Began {
         /// What is run.
         prepared: &'a Prepared,
-        /// Steps whose receipts are on record from an earlier, unfinished or equal, run.
-        reused: &'a [u32],
     },
     /// A step was not in memory and is being executed.
     Started {

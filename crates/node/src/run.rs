@@ -71,11 +71,11 @@ impl Node {
             None => self.request(prepared)?,
         };
         self.check_chain(prepared)?;
-        self.mark(&run, prepared)?;
+        let before = self.mark(&run, prepared)?;
         let order =
             Order { prepared, run: run.id, memo: options.memo, ended: run.ended };
         let carried = carry_out(self, order, cancel, observe)?;
-        let state = self.close(run.id, run.status, &carried)?;
+        let state = self.close(run.id, before, &carried)?;
         Ok(report(prepared, run.request, state, carried))
     }
 
@@ -192,12 +192,14 @@ impl Node {
     }
 
     /// Puts a run that ended before, but not for good, back under way.
-    fn mark(&self, run: &Opened, prepared: &Prepared) -> Result<(), NodeError> {
+    /// Returns the status on record from then on.
+    fn mark(&self, run: &Opened, prepared: &Prepared) -> Result<RunStatus, NodeError> {
         let complete = run.ended.len() == prepared.labels.len();
         if complete || run.status == RunStatus::Running {
-            return Ok(());
+            return Ok(run.status);
         }
-        self.set_status(run.id, RunStatus::Running, None)
+        self.set_status(run.id, RunStatus::Running, None)?;
+        Ok(RunStatus::Running)
     }
 
     /// Records how the run ended, if that is news.
@@ -214,8 +216,7 @@ impl Node {
             // Interrupted: the run stays unfinished, and the same command goes on.
             Verdict::Stopped => return Ok(RunState::Cancelled),
         };
-        let unchanged = before == status && carried.executed == 0;
-        if !unchanged {
+        if before != status {
             self.set_status(run, status, Some(now()))?;
         }
         Ok(state)

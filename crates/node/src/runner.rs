@@ -72,7 +72,7 @@ pub(crate) fn carry_out(
                 scope.spawn(move || work(queue, &scribe, &stop));
             }
         };
-        let mut runner = Runner::new(&order, scribe.clone(), jobs, observe)?;
+        let mut runner = Runner::new(&order, scribe.clone(), jobs, observe);
         let result = runner.drive(&inbox, cancel, &stop, &mut start_worker);
         stop.cancel();
         let carried = runner.finish();
@@ -109,19 +109,10 @@ impl<'a, 'o> Runner<'a, 'o> {
         scribe: Scribe<'a>,
         jobs: Sender<Job>,
         observe: &'o mut dyn FnMut(Progress<'_>),
-    ) -> Result<Self, NodeError> {
+    ) -> Self {
         let prepared = order.prepared;
-        let mut records = vec![None; prepared.labels.len()];
-        let mut saved_us = 0;
-        for (step, record) in &order.ended {
-            saved_us += record.took_us;
-            if let Some(slot) = records.get_mut(*step as usize) {
-                *slot = Some(record.clone());
-            }
-        }
-        let reused: Vec<u32> = order.ended.iter().map(|(step, _)| *step).collect();
-        observe(Progress::Began { prepared, reused: &reused });
-        Ok(Self {
+        observe(Progress::Began { prepared });
+        let mut runner = Self {
             node: scribe.node,
             prepared,
             memo: order.memo,
@@ -130,15 +121,22 @@ impl<'a, 'o> Runner<'a, 'o> {
             observe,
             scheduler: Scheduler::new(IN_FLIGHT),
             ended: order.ended.iter().map(|(step, record)| (*step, record.ending)).collect(),
-            records,
+            records: vec![None; prepared.labels.len()],
             because: HashMap::new(),
             missed: HashMap::new(),
             executing: 0,
             executed: 0,
-            reused: reused.len() as u64,
-            saved_us,
+            reused: 0,
+            saved_us: 0,
             clock: Instant::now(),
-        })
+        };
+        for (step, record) in &order.ended {
+            runner.tell_end(*step, record);
+            if let Some(slot) = runner.records.get_mut(*step as usize) {
+                *slot = Some(record.clone());
+            }
+        }
+        runner
     }
 
     fn drive(
@@ -384,5 +382,5 @@ fn dag_of(graph: &Graph, workflow: &ipvm_workflow::Workflow) -> Result<Dag, Node
         edges.dedup();
         inputs.push(edges);
     }
-    Ok(Dag::new(inputs)?)
+    Ok(Dag::new(&inputs)?)
 }

@@ -23,13 +23,13 @@ impl Dag {
     ///
     /// # Errors
     /// More than [`MAX_STEPS`] steps, an edge to a missing step, or a cycle.
-    pub fn new(inputs: Vec<Vec<(u32, Branch)>>) -> Result<Self, SchedulerError> {
+    pub fn new(inputs: &[Vec<(u32, Branch)>]) -> Result<Self, SchedulerError> {
         let steps = inputs.len();
         if steps > MAX_STEPS {
             return Err(SchedulerError::TooManySteps(steps));
         }
         let mut counts = vec![0u32; steps];
-        for (step, on) in flat(&inputs) {
+        for (step, on) in flat(inputs) {
             match counts.get_mut(on.0 as usize) {
                 Some(count) => *count += 1,
                 None => return Err(SchedulerError::NoSuchStep { step, on: on.0, steps }),
@@ -38,7 +38,7 @@ impl Dag {
         let starts = prefix_sums(&counts);
         let mut next = starts.clone();
         let mut edges = vec![(0, Branch::Any); starts.last().map_or(0, |last| *last as usize)];
-        for (step, (on, branch)) in flat(&inputs) {
+        for (step, (on, branch)) in flat(inputs) {
             if let Some(slot) = next.get_mut(on as usize) {
                 if let Some(edge) = edges.get_mut(*slot as usize) {
                     *edge = (step, branch);

@@ -15,7 +15,7 @@
 //!
 //! let mut scheduler = Scheduler::new(64);
 //! let run = RunId(1);
-//! let dag = Dag::new(vec![vec![], vec![(0, Branch::Ok)]])?;
+//! let dag = Dag::new(&[vec![], vec![(0, Branch::Ok)]])?;
 //! let commands = scheduler.handle(Event::Submitted { run, dag, ended: vec![] })?;
 //! assert_eq!(commands, [Command::LookUp { run, step: 0 }]);
 //! let commands = scheduler.handle(Event::Missed { run, step: 0 })?;

@@ -34,7 +34,7 @@ fn drive(
 ) -> Seen {
     let mut scheduler = Scheduler::new(in_flight);
     let mut seen = Seen::default();
-    let dag = Dag::new(inputs.clone()).unwrap();
+    let dag = Dag::new(inputs).unwrap();
     let submitted = Event::Submitted { run: RUN, dag, ended: vec![] };
     let mut pending: VecDeque<Command> = scheduler.handle(submitted).unwrap().into();
     while !pending.is_empty() {
@@ -81,8 +81,8 @@ fn ok(on: u32) -> (u32, Branch) {
     (on, Branch::Ok)
 }
 
-fn check(inputs: Inputs, fails: &[u32], executed: &[u32], settled: &[(u32, u32)], verdict: Verdict) {
-    let seen = drive(&inputs, 8, |step| fails.contains(&step), |_| false, |_| 0);
+fn check(inputs: &Inputs, fails: &[u32], executed: &[u32], settled: &[(u32, u32)], verdict: Verdict) {
+    let seen = drive(inputs, 8, |step| fails.contains(&step), |_| false, |_| 0);
     assert_eq!(seen.executed, executed);
     assert_eq!(seen.settled, settled.iter().copied().collect());
     assert_eq!(seen.verdict, Some(verdict));
@@ -91,21 +91,21 @@ fn check(inputs: Inputs, fails: &[u32], executed: &[u32], settled: &[(u32, u32)]
 
 #[test]
 fn order_follows_data_and_failures_stay_in_their_branch() {
-    check(vec![], &[], &[], &[], Verdict::Ok);
-    check(vec![vec![]], &[], &[0], &[], Verdict::Ok);
-    check(vec![vec![ok(1)], vec![]], &[], &[1, 0], &[], Verdict::Ok);
+    check(&vec![], &[], &[], &[], Verdict::Ok);
+    check(&vec![vec![]], &[], &[0], &[], Verdict::Ok);
+    check(&vec![vec![ok(1)], vec![]], &[], &[1, 0], &[], Verdict::Ok);
     // 1 and 2 follow 0, 3 gathers; 1 fails: 3 is settled because of 1, 2 still runs.
     let diamond = vec![vec![], vec![ok(0)], vec![ok(0)], vec![ok(1), ok(2)]];
-    check(diamond.clone(), &[], &[0, 1, 2, 3], &[], Verdict::Ok);
-    check(diamond.clone(), &[1], &[0, 1, 2], &[(3, 1)], Verdict::Error);
+    check(&diamond, &[], &[0, 1, 2, 3], &[], Verdict::Ok);
+    check(&diamond, &[1], &[0, 1, 2], &[(3, 1)], Verdict::Error);
     // A failure at the root settles everything behind it, each because of its own input.
-    check(diamond, &[0], &[0], &[(1, 0), (2, 0), (3, 1)], Verdict::Error);
+    check(&diamond, &[0], &[0], &[(1, 0), (2, 0), (3, 1)], Verdict::Error);
     // Awaiting the error, or either branch, runs on a failure.
     let handlers = vec![vec![], vec![(0, Branch::Error)], vec![(0, Branch::Any)], vec![ok(1)]];
-    check(handlers.clone(), &[0], &[0, 1, 2, 3], &[], Verdict::Error);
-    check(handlers, &[], &[0, 2], &[(1, 0), (3, 1)], Verdict::Error);
+    check(&handlers, &[0], &[0, 1, 2, 3], &[], Verdict::Error);
+    check(&handlers, &[], &[0, 2], &[(1, 0), (3, 1)], Verdict::Error);
     // The same input twice, on both branches: can never be met.
-    check(vec![vec![], vec![ok(0), (0, Branch::Error)]], &[], &[0], &[(1, 0)], Verdict::Error);
+    check(&vec![vec![], vec![ok(0), (0, Branch::Error)]], &[], &[0], &[(1, 0)], Verdict::Error);
 }
 
 #[test]
@@ -119,19 +119,19 @@ fn hits_are_never_executed() {
 #[test]
 fn resume_starts_where_the_record_ends() {
     let mut scheduler = Scheduler::new(4);
-    let dag = Dag::new(vec![vec![], vec![ok(0)], vec![ok(1)]]).unwrap();
+    let dag = Dag::new(&[vec![], vec![ok(0)], vec![ok(1)]]).unwrap();
     let ended = vec![(0, Ending::Ok), (1, Ending::Ok)];
     let commands = scheduler.handle(Event::Submitted { run: RUN, dag, ended }).unwrap();
     assert_eq!(commands, [Command::LookUp { run: RUN, step: 2 }]);
 
-    let dag = Dag::new(vec![vec![], vec![ok(0)]]).unwrap();
+    let dag = Dag::new(&[vec![], vec![ok(0)]]).unwrap();
     let run = RunId(8);
     let ended = vec![(0, Ending::Error), (1, Ending::Error)];
     let commands = scheduler.handle(Event::Submitted { run, dag, ended }).unwrap();
     assert_eq!(commands, [Command::Finish { run, verdict: Verdict::Error }]);
 
     // A crash between a failure and the settlement of what awaits it: settled on resume.
-    let dag = Dag::new(vec![vec![], vec![ok(0)]]).unwrap();
+    let dag = Dag::new(&[vec![], vec![ok(0)]]).unwrap();
     let run = RunId(9);
     let ended = vec![(0, Ending::Error)];
     let commands = scheduler.handle(Event::Submitted { run, dag, ended }).unwrap();
@@ -141,7 +141,7 @@ fn resume_starts_where_the_record_ends() {
 #[test]
 fn a_stop_waits_for_what_is_under_way_and_starts_nothing_more() {
     let mut scheduler = Scheduler::new(2);
-    let dag = Dag::new(vec![vec![], vec![], vec![], vec![ok(0)]]).unwrap();
+    let dag = Dag::new(&[vec![], vec![], vec![], vec![ok(0)]]).unwrap();
     scheduler.handle(Event::Submitted { run: RUN, dag, ended: vec![] }).unwrap();
     scheduler.handle(Event::Missed { run: RUN, step: 0 }).unwrap();
     assert_eq!(scheduler.handle(Event::Stop { run: RUN }).unwrap(), []);
@@ -155,8 +155,8 @@ fn a_stop_waits_for_what_is_under_way_and_starts_nothing_more() {
 #[test]
 fn runs_take_turns() {
     let mut scheduler = Scheduler::new(1);
-    let wide = Dag::new(vec![vec![]; 100]).unwrap();
-    let small = Dag::new(vec![vec![]; 2]).unwrap();
+    let wide = Dag::new(&vec![vec![]; 100]).unwrap();
+    let small = Dag::new(&vec![vec![]; 2]).unwrap();
     let (a, b) = (RunId(1), RunId(2));
     scheduler.handle(Event::Submitted { run: a, dag: wide, ended: vec![] }).unwrap();
     scheduler.handle(Event::Submitted { run: b, dag: small, ended: vec![] }).unwrap();
@@ -178,7 +178,7 @@ fn runs_take_turns() {
 #[test]
 fn a_driver_that_contradicts_the_machine_is_told() {
     let mut scheduler = Scheduler::new(1);
-    let dag = Dag::new(vec![vec![], vec![]]).unwrap();
+    let dag = Dag::new(&[vec![], vec![]]).unwrap();
     let twice = dag.clone();
     scheduler.handle(Event::Submitted { run: RUN, dag, ended: vec![] }).unwrap();
     let cases = [
@@ -198,14 +198,15 @@ fn a_driver_that_contradicts_the_machine_is_told() {
 
 #[test]
 fn graphs_are_valid_by_construction() {
-    assert_eq!(Dag::new(vec![vec![ok(0)]]).unwrap_err(), SchedulerError::Cycle(0));
+    assert_eq!(Dag::new(&[vec![ok(0)]]).unwrap_err(), SchedulerError::Cycle(0));
     let cycle = vec![vec![], vec![ok(2)], vec![ok(1)]];
-    assert_eq!(Dag::new(cycle).unwrap_err(), SchedulerError::Cycle(1));
-    assert!(matches!(Dag::new(vec![vec![ok(1)]]), Err(SchedulerError::NoSuchStep { .. })));
-    assert!(matches!(Dag::new(vec![vec![]; 100_001]), Err(SchedulerError::TooManySteps(_))));
+    assert_eq!(Dag::new(&cycle).unwrap_err(), SchedulerError::Cycle(1));
+    assert!(matches!(Dag::new(&[vec![ok(1)]]), Err(SchedulerError::NoSuchStep { .. })));
+    assert!(matches!(Dag::new(&vec![vec![]; 100_001]), Err(SchedulerError::TooManySteps(_))));
     // A chain as long as a run may be: no recursion.
     let chain = (0..100_000u32).map(|step| step.checked_sub(1).map(ok).into_iter().collect());
-    assert_eq!(Dag::new(chain.collect()).unwrap().len(), 100_000);
+    let chain: Inputs = chain.collect();
+    assert_eq!(Dag::new(&chain).unwrap().len(), 100_000);
 }
 
 /// Random acyclic graphs: each step may await earlier ones.

@@ -6,7 +6,7 @@ use crate::error::StoreError;
 use crate::index::Index;
 use crate::limits::{
     CHECKPOINT_BYTES, CHECKPOINT_FORCE_PAGES, CHECKPOINT_PASSES, CHECKPOINT_REST_PAGES, IDLE,
-    MERGE_IDLE_ROWS,
+    WAL_KEEP_BYTES,
 };
 use crate::options::Tuning;
 use crate::wal;
@@ -26,6 +26,8 @@ struct Progress {
     receipts: i64,
     /// Receipts that only the tail covers.
     backlog: usize,
+    /// Whether the writer is at work: waiting for a slow disk is not idleness.
+    busy: bool,
     /// Whether the thread waits without a time limit, since not even idleness would give it work.
     parked: bool,
     stop: bool,
@@ -63,6 +65,11 @@ impl Background {
         }
     }
 
+    /// Told by the writer when it begins and ends to serve a group.
+    pub(crate) fn set_busy(&self, busy: bool) {
+        lock(&self.progress).busy = busy;
+    }
+
     /// Told by the writer after each commit.
     pub(crate) fn committed(&self, receipts: i64, backlog: usize, bytes: u64) {
         let mut progress = lock(&self.progress);
@@ -89,15 +96,14 @@ impl Background {
     }
 
     fn due(&self, progress: &Progress, idle: bool) -> Due {
-        let merge_at = self.tuning.merge_at(progress.receipts);
+        let (merge_at, checkpoint_at) = if idle {
+            (self.tuning.idle_merge_at(progress.receipts), WAL_KEEP_BYTES)
+        } else {
+            (self.tuning.merge_at(progress.receipts), CHECKPOINT_BYTES)
+        };
         Due {
-            merge: progress.backlog
-                >= if idle {
-                    merge_at.min(MERGE_IDLE_ROWS)
-                } else {
-                    merge_at
-                },
-            checkpoint: progress.wal_bytes >= if idle { 1 } else { CHECKPOINT_BYTES },
+            merge: progress.backlog >= merge_at,
+            checkpoint: progress.wal_bytes >= checkpoint_at,
         }
     }
 
@@ -124,11 +130,19 @@ impl Background {
                 .wait_timeout(progress, IDLE)
                 .unwrap_or_else(PoisonError::into_inner);
             progress = guard;
-            if waited.timed_out() && progress.commits == seen && !progress.stop {
+            let idle = waited.timed_out() && progress.commits == seen && !progress.busy;
+            if idle && !progress.stop {
                 return Some(self.due(&progress, true));
             }
         }
         None
+    }
+
+    fn checkpoint(&self, worker: &mut Worker) {
+        lock(&self.progress).wal_bytes = 0;
+        if worker.checkpoint().is_ok_and(|can_end| can_end) {
+            self.wal_restart.store(true, Ordering::Release);
+        }
     }
 
     /// The thread. Failures are not reported from here: the WAL and the tail stay as they are and keep everything,
@@ -140,13 +154,16 @@ impl Background {
         };
         while let Some(due) = self.wait() {
             if due.checkpoint {
-                lock(&self.progress).wal_bytes = 0;
-                if worker.checkpoint().is_ok_and(|can_end| can_end) {
-                    self.wal_restart.store(true, Ordering::Release);
-                }
+                self.checkpoint(&mut worker);
             }
             if due.merge {
-                let merged = index.merge();
+                // A merge takes seconds when the index is large: the WAL must not wait for its end.
+                let merged = index.merge(&mut || {
+                    let progress = *lock(&self.progress);
+                    if self.due(&progress, false).checkpoint {
+                        self.checkpoint(&mut worker);
+                    }
+                });
                 let mut progress = lock(&self.progress);
                 // After a failure the next attempt waits for further receipts.
                 progress.backlog = if merged.is_ok() { index.backlog() } else { 0 };

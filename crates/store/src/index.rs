@@ -307,7 +307,7 @@ impl Index {
                 generation.extend(&waiting);
                 waiting.clear();
                 if let Some(generation) = generation.start_merge() {
-                    self.merge_generation(lock(&self.merger).as_ref(), &generation)?;
+                    self.merge_generation(lock(&self.merger).as_ref(), &generation, &mut || {})?;
                 }
             }
         }
@@ -364,10 +364,10 @@ impl Index {
         }
     }
 
-    /// Merges the tail into the index. Look-ups go on meanwhile.
-    pub(crate) fn merge(&self) -> Result<(), StoreError> {
+    /// Merges the tail into the index. Look-ups go on meanwhile. `between` is called between its transactions.
+    pub(crate) fn merge(&self, between: &mut dyn FnMut()) -> Result<(), StoreError> {
         self.load()?;
-        match self.merge_tail() {
+        match self.merge_tail(between) {
             Err(error) if error.is_damage() => self.rebuild(),
             merged => merged,
         }
@@ -375,13 +375,13 @@ impl Index {
 
     /// The lock is held from choosing the receipts until they are forgotten: a rebuild in between would begin a
     /// new index whose mark must not move past what it has.
-    fn merge_tail(&self) -> Result<(), StoreError> {
+    fn merge_tail(&self, between: &mut dyn FnMut()) -> Result<(), StoreError> {
         let merger = lock(&self.merger);
         if !self.loaded.load(Ordering::Acquire) {
             return Ok(());
         }
         if let Some(generation) = self.tail_mut(Tail::start_merge) {
-            self.merge_generation(merger.as_ref(), &generation)?;
+            self.merge_generation(merger.as_ref(), &generation, between)?;
             self.tail_mut(Tail::finish_merge);
         }
         Ok(())
@@ -393,11 +393,12 @@ impl Index {
         &self,
         merger: Option<&Connection>,
         generation: &Generation,
+        between: &mut dyn FnMut(),
     ) -> Result<(), StoreError> {
         let (Some(mark), Some(conn)) = (generation.mark(), merger) else {
             return Err(self.absent());
         };
-        let work = || -> rusqlite::Result<()> {
+        let mut work = || -> rusqlite::Result<()> {
             for kind in KeyKind::ALL {
                 let mut keys = generation.keys(kind).iter().peekable();
                 while keys.peek().is_some() {
@@ -408,6 +409,7 @@ impl Index {
                     }
                     drop(insert);
                     transaction.commit()?;
+                    between();
                 }
             }
             let sql = "UPDATE meta SET watermark = ?1, mark_key = ?2 WHERE watermark < ?1";

@@ -30,9 +30,11 @@ pub(crate) const MERGE_ROWS_MIN: usize = 4_096;
 /// Largest backlog that a merge waits for.
 pub(crate) const MERGE_ROWS_MAX: usize = 262_144;
 /// The backlog a merge waits for, as a divisor of the receipts stored: a page of the index holds about 150
-/// keys, so that a batch of a fiftieth writes each page for three new keys and not for one.
-pub(crate) const MERGE_SHARE: i64 = 50;
-/// Fewest receipts that are merged when idle or when closing; fewer load faster than they merge.
+/// keys, so that such a batch writes each page for five new keys and not for one.
+pub(crate) const MERGE_SHARE: i64 = 32;
+/// The part of that backlog that is merged when idle, as a divisor: pauses must not make merges small.
+pub(crate) const MERGE_IDLE_SHARE: usize = 8;
+/// Fewest receipts that are merged when idle, or when closing; fewer load faster than they merge.
 pub(crate) const MERGE_IDLE_ROWS: usize = 1_024;
 /// Receipts per merge while a large index is rebuilt: fewer, larger merges write each page fewer times. About
 /// 100 MB while it lasts.

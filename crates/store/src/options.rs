@@ -42,4 +42,12 @@ impl Tuning {
         let share = usize::try_from(receipts / limits::MERGE_SHARE).unwrap_or(usize::MAX);
         share.clamp(self.merge_rows_min, self.merge_rows_max)
     }
+
+    /// The backlog that is worth a merge when nothing else is to be done.
+    pub(crate) fn idle_merge_at(&self, receipts: i64) -> usize {
+        let merge_at = self.merge_at(receipts);
+        (merge_at / limits::MERGE_IDLE_SHARE)
+            .max(limits::MERGE_IDLE_ROWS)
+            .min(merge_at)
+    }
 }

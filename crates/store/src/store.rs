@@ -265,7 +265,7 @@ impl Drop for Store {
         }
         // Both only save time at the next opening: what fails here is done then.
         if self.index.is_loaded() && self.index.backlog() >= MERGE_IDLE_ROWS {
-            let _ = self.index.merge();
+            let _ = self.index.merge(&mut || {});
         }
         let main = self.main.path();
         let _ = conn::open(main, Access::Write).and_then(|conn| wal::empty_if_large(&conn, main));

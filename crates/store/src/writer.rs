@@ -61,7 +61,10 @@ impl Writer {
             if group.is_empty() {
                 return;
             }
-            if let Err(error) = self.serve(group) {
+            self.background.set_busy(true);
+            let served = self.serve(group);
+            self.background.set_busy(false);
+            if let Err(error) = served {
                 let reason = error.to_string();
                 queue.close(&reason);
                 self.refuse_rest(queue, &reason);
@@ -114,7 +117,7 @@ impl Writer {
         if self.index.backlog() < self.tuning.tail_rows_max {
             Ok(())
         } else {
-            self.index.merge()
+            self.index.merge(&mut || {})
         }
     }
 

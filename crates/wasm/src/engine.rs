@@ -28,6 +28,8 @@ const MAX_CORE_INSTANCES: u32 = 128;
 const MAX_PER_COMPONENT: u32 = 16;
 /// Largest bookkeeping of one core instance, in bytes: grows with its functions and globals.
 const MAX_INSTANCE_BYTES: usize = 4 << 20;
+/// Slots that stay set up for a module used before, to be taken up faster by it.
+const WARM_SLOTS: u32 = 16;
 /// Memory of a finished call that stays with its slot, in bytes: cheaper to clear than to ask for again.
 const KEPT_BYTES: usize = 64 << 10;
 
@@ -309,6 +311,7 @@ fn config(pooling: bool) -> Config {
             .max_component_instance_size(MAX_INSTANCE_BYTES)
             .table_elements(MAX_TABLE_ELEMENTS)
             .max_memory_size(MAX_MEMORY_BYTES)
+            .max_unused_warm_slots(WARM_SLOTS)
             .linear_memory_keep_resident(KEPT_BYTES)
             .table_keep_resident(KEPT_BYTES);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));

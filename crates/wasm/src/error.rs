@@ -8,7 +8,7 @@ use crate::module::Limits;
 use crate::path::{Path, Step};
 use ipvm_ipld::Cid;
 use std::time::Duration;
-use wasmtime::Trap;
+use wasmtime::{OutOfMemory, PoolConcurrencyLimitError, Trap};
 
 /// A call that did not end by itself, or whose result has no form.
 #[derive(Debug, thiserror::Error)]
@@ -144,7 +144,11 @@ impl CallError {
         }
         match error.downcast::<Fault>() {
             Ok(fault) => Self::from_fault(fault, limits, function),
-            Err(error) => Self::Machine(format!("{error:#}")),
+            Err(error) if is_machines(&error) => Self::Machine(format!("{error:#}")),
+            // The engine's own words change from one version to the next.
+            Err(_) => Self::Trap {
+                message: "the guest broke a rule of the component model".to_owned(),
+            },
         }
     }
 
@@ -163,9 +167,9 @@ impl CallError {
             Trap::CannotEnterComponent => "a component was entered while it was running",
             Trap::CannotLeaveComponent => "a component was left where it may not be",
             other => {
-                return Self::Trap {
-                    message: other.to_string(),
-                };
+                let text = other.to_string();
+                let message = text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned();
+                return Self::Trap { message };
             }
         };
         Self::Trap {
@@ -208,6 +212,14 @@ impl CallError {
             Fault::Guest(error) => Self::from_engine(error, limits, function),
         }
     }
+}
+
+/// Whether an error is the machine's, and another attempt may go better: no free slot, no memory. What else
+/// the engine reports without a kind is the guest's, for example a handle that it made up.
+fn is_machines(error: &wasmtime::Error) -> bool {
+    error.is::<PoolConcurrencyLimitError>()
+        || error.is::<OutOfMemory>()
+        || error.chain().any(|cause| cause.is::<std::io::Error>())
 }
 
 /// Splits the position of an argument off the place of a fault.

@@ -7,11 +7,17 @@ use crate::picture::{Format, Picture, over};
 use crate::problem::Problem;
 use crate::scale;
 
-/// Most photos on one sheet: with cells of 8 × 8 pixels and more it would not fit either.
+/// Most photos on one sheet: with more, even the smallest cells would not fit on a screen.
 pub const MAX_PHOTOS: usize = 10_000;
 
 /// Largest side of a cell, in pixels; larger photos are made smaller.
 const MAX_CELL: u32 = 256;
+
+/// The same for a sheet of very many photos.
+const MIN_CELL: u32 = 24;
+
+/// About how wide a sheet gets, in pixels, before its cells become smaller.
+const SHEET_WIDTH: u32 = 2400;
 
 /// Space between cells and around all of them, in pixels.
 const GAP: u32 = 10;
@@ -60,8 +66,16 @@ impl Grid {
     }
 }
 
+/// Largest side of a cell on a sheet of `count` photos, in pixels.
+fn cell_limit(count: u32) -> u32 {
+    let columns = f64::from(count).sqrt().ceil().max(1.0) as u32;
+    (SHEET_WIDTH / columns)
+        .saturating_sub(GAP)
+        .clamp(MIN_CELL, MAX_CELL)
+}
+
 /// All photos, in order, row by row on one PNG. The cells are as large as the largest photo, but at
-/// most 256 × 256 pixels.
+/// most 256 × 256 pixels, and less where a sheet of many photos would get much wider than 2,400.
 ///
 /// # Errors
 /// An empty or too long list, a sheet that would be too large, and [`Problem::InList`] with the
@@ -80,15 +94,17 @@ pub fn contact_sheet(photos: &[Vec<u8>]) -> Result<Vec<u8>, Problem> {
             problem: Box::new(problem),
         }
     };
+    // At most MAX_PHOTOS, so the cast is exact.
+    let count = photos.len() as u32;
+    let limit = cell_limit(count);
     // The headers alone give the grid, so only one photo at a time is ever decoded.
     let mut cell = (1, 1);
     for (index, photo) in photos.iter().enumerate() {
         let size = Picture::size_of(photo).map_err(at(index))?;
-        let (width, height) = scale::fit(size, (MAX_CELL, MAX_CELL));
+        let (width, height) = scale::fit(size, (limit, limit));
         cell = (width.max(cell.0), height.max(cell.1));
     }
-    // At most MAX_PHOTOS, so the cast is exact.
-    let grid = Grid::new(photos.len() as u32, cell);
+    let grid = Grid::new(count, cell);
     let (width, height) = grid.size();
     scale::check_size(width, height, 3)?;
     let mut sheet = RgbImage::from_pixel(width, height, Rgb([GROUND; 3]));

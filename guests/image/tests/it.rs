@@ -277,6 +277,12 @@ fn a_sheet_has_a_square_grid_of_centred_cells() {
             "{count} photos"
         );
     }
+    let many = sheet::contact_sheet(&vec![png(300, 200); 200]).unwrap();
+    assert_eq!(
+        size(&many),
+        (10 + 12 * 160, 10 + 17 * 110),
+        "a sheet of many has smaller cells"
+    );
     // The widest gives the width of the cells (at most 256), the highest their height.
     let mixed = [png(60, 20), png(20, 40), png(4000, 10)];
     let sheet = sheet::contact_sheet(&mixed).unwrap();

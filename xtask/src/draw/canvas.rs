@@ -66,7 +66,11 @@ pub(crate) fn gradient(stops: &[Triple], t: f64) -> Triple {
     let last = stops.len() - 1;
     let place = t.clamp(0.0, 1.0) * last as f64;
     let index = (place as usize).min(last.saturating_sub(1));
-    mix(stops[index], stops[(index + 1).min(last)], place - index as f64)
+    mix(
+        stops[index],
+        stops[(index + 1).min(last)],
+        place - index as f64,
+    )
 }
 
 /// See the module's head.
@@ -142,7 +146,14 @@ impl Canvas {
     }
 
     /// A disc whose edge is soft over the outer `soft` share of its radius.
-    pub(crate) fn disc(&mut self, at: (f64, f64), radius: f64, soft: f64, colour: Triple, cover: f64) {
+    pub(crate) fn disc(
+        &mut self,
+        at: (f64, f64),
+        radius: f64,
+        soft: f64,
+        colour: Triple,
+        cover: f64,
+    ) {
         let inner = radius * (1.0 - soft) - 1e-9;
         self.dab(
             (at.0 - radius, at.1 - radius),
@@ -174,8 +185,12 @@ impl Canvas {
                 // Each sample is toned by itself, or a bright edge would stay jagged.
                 light = add(light, self.samples[place].map(|part| tone(part * exposure)));
             }
-            let (u, v) = (f64::from(x) / self.height as f64, f64::from(y) / self.height as f64);
-            let off = ((u - aspect / 2.0).powi(2) + (v - 0.5).powi(2)) / (aspect * aspect / 4.0 + 0.25);
+            let (u, v) = (
+                f64::from(x) / self.height as f64,
+                f64::from(y) / self.height as f64,
+            );
+            let off =
+                ((u - aspect / 2.0).powi(2) + (v - 0.5).powi(2)) / (aspect * aspect / 4.0 + 0.25);
             let speck = grain * (noise::at(i64::from(x), i64::from(y), 77) - 0.5);
             let shown = light.map(|part| {
                 let part = part / (fine * fine) as f64 * (1.0 - rim * off * off);

@@ -44,7 +44,9 @@ fn to_unit(bits: u64) -> f64 {
 /// The number that belongs to a place of a grid, 0 ≤ x < 1.
 pub(crate) fn at(x: i64, y: i64, seed: u64) -> f64 {
     let mixed = (x as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        ^ (y as u64).wrapping_mul(0xc2b2_ae3d_27d4_eb4f).rotate_left(31)
+        ^ (y as u64)
+            .wrapping_mul(0xc2b2_ae3d_27d4_eb4f)
+            .rotate_left(31)
         ^ seed;
     to_unit(scramble(mixed))
 }

@@ -6,7 +6,11 @@ use super::sky::Sky;
 
 /// Open water under any sky, sometimes with a sail.
 pub(crate) fn sea(canvas: &mut Canvas, dice: &mut Dice) {
-    let sky = Sky::at_hour(dice.below(super::sky::HOUR_COUNT), dice.between(-28.0, 28.0), dice);
+    let sky = Sky::at_hour(
+        dice.below(super::sky::HOUR_COUNT),
+        dice.between(-28.0, 28.0),
+        dice,
+    );
     let (aspect, seed) = (canvas.aspect(), dice.seed());
     let horizon = dice.between(0.36, 0.52);
     let swell = dice.between(0.06, 0.2);
@@ -41,28 +45,36 @@ pub(crate) fn sea(canvas: &mut Canvas, dice: &mut Dice) {
         sky.through(water, ray, 1.0 - (-far * 0.0035).exp())
     });
     if dice.unit() < 0.5 {
-        let place = (aspect * dice.between(0.2, 0.8), horizon + dice.between(0.004, 0.03));
+        let place = (
+            aspect * dice.between(0.2, 0.8),
+            horizon + dice.between(0.004, 0.03),
+        );
         sail(canvas, place, dice.between(0.05, 0.12), &sky);
     }
 }
 
 fn sail(canvas: &mut Canvas, foot: (f64, f64), high: f64, sky: &Sky) {
     let cloth = mix(scale(sky.horizon, 0.9), rgb(0xffffff), 0.35);
-    canvas.dab((foot.0 - high, foot.1 - high * 1.2), (foot.0 + high, foot.1 + high * 0.1), |x, y| {
-        let up = (foot.1 - y) / high;
-        let aside = (x - foot.0) / high;
-        let main = aside > 0.015 && aside < 0.4 * (1.0 - (up - 0.08) / 0.95) && up > 0.08 && up < 1.0;
-        let jib = aside < -0.015 && aside > -0.27 * (1.0 - (up - 0.06) / 0.8) && up > 0.06;
-        let hull = up.abs() < 0.05 && aside > -0.34 - up && aside < 0.36 + up * 0.6;
-        let colour = if hull {
-            rgb(0x20181a)
-        } else if main {
-            scale(cloth, 1.0 - 0.5 * aside)
-        } else {
-            scale(cloth, 0.8)
-        };
-        (colour, f64::from(u8::from(main || jib || hull)))
-    });
+    canvas.dab(
+        (foot.0 - high, foot.1 - high * 1.2),
+        (foot.0 + high, foot.1 + high * 0.1),
+        |x, y| {
+            let up = (foot.1 - y) / high;
+            let aside = (x - foot.0) / high;
+            let main =
+                aside > 0.015 && aside < 0.4 * (1.0 - (up - 0.08) / 0.95) && up > 0.08 && up < 1.0;
+            let jib = aside < -0.015 && aside > -0.27 * (1.0 - (up - 0.06) / 0.8) && up > 0.06;
+            let hull = up.abs() < 0.05 && aside > -0.34 - up && aside < 0.36 + up * 0.6;
+            let colour = if hull {
+                rgb(0x20181a)
+            } else if main {
+                scale(cloth, 1.0 - 0.5 * aside)
+            } else {
+                scale(cloth, 0.8)
+            };
+            (colour, f64::from(u8::from(main || jib || hull)))
+        },
+    );
 }
 
 const DAWNS: [[u32; 5]; 8] = [
@@ -86,7 +98,13 @@ pub(crate) fn hills(canvas: &mut Canvas, dice: &mut Dice) {
         gradient(&colours[..4], y * 1.35 + 0.22 * wisp)
     });
     canvas.glow(sun, 0.16, scale(colours[3], 0.5));
-    canvas.disc(sun, dice.between(0.03, 0.06), 0.05, scale(colours[3], 1.25), 1.0);
+    canvas.disc(
+        sun,
+        dice.between(0.03, 0.06),
+        0.05,
+        scale(colours[3], 1.25),
+        1.0,
+    );
     let layers = 6 + dice.below(4);
     for layer in 0..layers {
         let near = (layer as f64 + 1.0) / layers as f64;
@@ -139,10 +157,19 @@ fn skyline(aspect: f64, high: (f64, f64), wide: (f64, f64), dice: &mut Dice) -> 
             top,
             grid: (((right - left) / 0.011).round(), (top / 0.017).round()),
             lit: dice.between(0.12, 0.65),
-            spire: if dice.unit() < 0.18 { dice.between(0.02, 0.08) } else { 0.0 },
+            spire: if dice.unit() < 0.18 {
+                dice.between(0.02, 0.08)
+            } else {
+                0.0
+            },
             seed: dice.seed(),
         });
-        left = right + if dice.unit() < 0.3 { dice.between(0.0, 0.02) } else { 0.0 };
+        left = right
+            + if dice.unit() < 0.3 {
+                dice.between(0.0, 0.02)
+            } else {
+                0.0
+            };
     }
     towers
 }
@@ -165,13 +192,20 @@ impl Tower {
             up / self.top * self.grid.1,
         );
         let (fx, fy) = (across - across.floor(), along - along.floor());
-        let pane = (0.2..0.8).contains(&fx) && (0.22..0.74).contains(&fy) && along < self.grid.1 - 0.8;
+        let pane =
+            (0.2..0.8).contains(&fx) && (0.22..0.74).contains(&fy) && along < self.grid.1 - 0.8;
         let chance = noise::at(across as i64, along as i64, self.seed);
         let side = 0.75 + 0.5 * (x - self.left) / (self.right - self.left);
         if pane && chance < self.lit {
             let warm = noise::at(along as i64, across as i64, self.seed);
-            let tint = gradient(&[rgb(0xffb050), rgb(0xffd890), rgb(0xcfe4ff)], warm * warm * 1.2);
-            return Some(scale(tint, glow * (0.4 + 0.6 * noise::at(across as i64, 7, self.seed ^ along as u64))));
+            let tint = gradient(
+                &[rgb(0xffb050), rgb(0xffd890), rgb(0xcfe4ff)],
+                warm * warm * 1.2,
+            );
+            return Some(scale(
+                tint,
+                glow * (0.4 + 0.6 * noise::at(across as i64, 7, self.seed ^ along as u64)),
+            ));
         }
         Some(scale(wall, side))
     }
@@ -189,11 +223,19 @@ pub(crate) fn city(canvas: &mut Canvas, dice: &mut Dice) {
     let colours = dice.pick(&colours).map(rgb);
     let (aspect, street, seed) = (canvas.aspect(), dice.between(0.72, 0.8), dice.seed());
     let layers = [
-        (skyline(aspect, (0.15, 0.42), (0.03, 0.07), dice), 0.28, 0.35),
+        (
+            skyline(aspect, (0.15, 0.42), (0.03, 0.07), dice),
+            0.28,
+            0.35,
+        ),
         (skyline(aspect, (0.12, 0.4), (0.04, 0.09), dice), 0.16, 0.7),
         (skyline(aspect, (0.05, 0.22), (0.05, 0.12), dice), 0.07, 1.2),
     ];
-    let moon = (aspect * dice.between(0.1, 0.9), dice.between(0.1, 0.25), dice.unit() < 0.6);
+    let moon = (
+        aspect * dice.between(0.1, 0.9),
+        dice.between(0.1, 0.25),
+        dice.unit() < 0.6,
+    );
     let above = |x: f64, y: f64| {
         for (towers, haze, glow) in layers.iter().rev() {
             let index = towers.partition_point(|tower| tower.right < x);
@@ -206,7 +248,11 @@ pub(crate) fn city(canvas: &mut Canvas, dice: &mut Dice) {
         let cloud = noise::fractal(x * 1.5, y * 5.0, 5, seed) - 0.5;
         let sky = gradient(&colours, y / street + 0.25 * cloud);
         let far = (x - moon.0).hypot(y - moon.1);
-        let disc = if moon.2 { step(0.036, 0.033, far) + 0.12 / (1.0 + (far / 0.06).powi(2)) } else { 0.0 };
+        let disc = if moon.2 {
+            step(0.036, 0.033, far) + 0.12 / (1.0 + (far / 0.06).powi(2))
+        } else {
+            0.0
+        };
         add(sky, scale(rgb(0xfff0d0), disc))
     };
     canvas.paint(|x, y, _| {
@@ -220,7 +266,10 @@ pub(crate) fn city(canvas: &mut Canvas, dice: &mut Dice) {
         for part in 0..5 {
             let stretch = 1.05 + 0.16 * f64::from(part);
             let mirror = street - down * stretch - 0.002;
-            light = add(light, above(x + wave * (0.01 + 0.05 * down), mirror + wave * 0.05 * down));
+            light = add(
+                light,
+                above(x + wave * (0.01 + 0.05 * down), mirror + wave * 0.05 * down),
+            );
         }
         let quay = step(0.012, 0.0, down);
         mix(scale(light, 0.14 * (1.0 - 0.5 * down)), rgb(0x050608), quay)
@@ -242,7 +291,10 @@ pub(crate) fn fields(canvas: &mut Canvas, dice: &mut Dice) {
     let bend = dice.between(-0.6, 0.6);
     canvas.paint(|x, y, _| {
         let wobble = 0.12 * (noise::fractal(x * 3.0, y * 3.0, 3, seed) - 0.5);
-        let (px, py) = ((x + wobble) * size, (y + bend * x + wobble) * size * stretch);
+        let (px, py) = (
+            (x + wobble) * size,
+            (y + bend * x + wobble) * size * stretch,
+        );
         let (first, second, cell) = noise::scattered(px, py, seed);
         let pick = |salt: u64| noise::at(cell[0], cell[1], seed ^ salt);
         let crop = crops[(pick(1) * crops.len() as f64) as usize];
@@ -252,18 +304,29 @@ pub(crate) fn fields(canvas: &mut Canvas, dice: &mut Dice) {
         let mut land = scale(crop, 0.72 + 0.16 * row * pick(5) + 0.45 * (grain - 0.5));
         let edge = second - first;
         let lane = pick(6) < 0.5;
-        land = mix(if lane { rgb(0xc8b898) } else { rgb(0x24401c) }, land, step(0.015, 0.045, edge));
+        land = mix(
+            if lane { rgb(0xc8b898) } else { rgb(0x24401c) },
+            land,
+            step(0.015, 0.045, edge),
+        );
         let (tree, _, spot) = noise::scattered(x * 70.0, y * 70.0, seed ^ 7);
         let wood = step(0.6, 0.66, noise::fractal(x * 2.2, y * 2.2, 5, seed ^ 8));
-        let hedge = step(0.16, 0.05, edge) * f64::from(u8::from(noise::at(spot[0], spot[1], seed) < 0.5));
+        let hedge =
+            step(0.16, 0.05, edge) * f64::from(u8::from(noise::at(spot[0], spot[1], seed) < 0.5));
         let crown = mix(rgb(0x3a5a26), rgb(0x16280f), tree * 1.6);
         land = mix(land, crown, (wood + hedge).min(1.0) * step(0.62, 0.5, tree));
         if river {
-            let course = (y - 0.5 - 0.5 * (noise::fractal(x * 1.1, 3.0, 3, seed ^ 9) - 0.5) - bend * 0.3).abs();
+            let course =
+                (y - 0.5 - 0.5 * (noise::fractal(x * 1.1, 3.0, 3, seed ^ 9) - 0.5) - bend * 0.3)
+                    .abs();
             land = mix(rgb(0x7a7a58), land, step(0.03, 0.042, course));
             land = mix(rgb(0x1c4a58), land, step(0.024, 0.032, course));
         }
-        let shade = step(0.5, 0.62, noise::fractal(x * 1.3 + 5.0, y * 1.3, 4, seed ^ 10));
+        let shade = step(
+            0.5,
+            0.62,
+            noise::fractal(x * 1.3 + 5.0, y * 1.3, 4, seed ^ 10),
+        );
         scale(land, 1.25 - 0.5 * shade)
     });
 }

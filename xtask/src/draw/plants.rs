@@ -22,7 +22,7 @@ pub(crate) fn spruce(
     seed: u64,
 ) {
     let wide = height * (0.17 + 0.06 * noise::at(1, 2, seed));
-    let rows = 9.0 + 6.0 * noise::at(3, 4, seed);
+    let rows = 13.0 + 7.0 * noise::at(3, 4, seed);
     let lean = 0.03 * (noise::at(5, 6, seed) - 0.5) * height;
     canvas.dab(
         (foot.0 - wide * 1.3, foot.1 - height),
@@ -30,15 +30,20 @@ pub(crate) fn spruce(
         |x, y| {
             let down = 1.0 - (foot.1 - y) / height;
             let aside = x - foot.0 - lean * (1.0 - down);
-            let rough = noise::fractal(x * 14.0 / height, y * 17.0 / height, 4, seed) - 0.5;
+            let rough = noise::fractal(x * 19.0 / height, y * 23.0 / height, 5, seed) - 0.5;
+            let twigs = noise::fractal(x * 120.0 / height, y * 70.0 / height, 3, seed ^ 1) - 0.5;
             // Boughs hang: each row ends lower at its tips than at the trunk.
-            let row = down * rows - aside.abs() / wide * 0.8 + rough * 0.9;
+            let row = down * rows - aside.abs() / wide * 0.9 + rough * 1.1 + twigs * 0.5;
             let row = row - row.floor();
-            let reach = wide * down.powf(0.85) * (0.45 + 0.55 * row + 0.7 * rough);
+            let reach = wide * down.powf(0.85) * (0.42 + 0.58 * row + 0.7 * rough + 0.5 * twigs);
             let trunk = 0.012 * height * down;
             let inside = aside.abs() < reach.max(trunk) && down > 0.0;
-            let light = (0.45 + 0.7 * needles.side * aside / wide + 1.6 * rough) * (0.3 + 0.7 * row);
-            (mix(needles.dark, needles.lit, light), f64::from(u8::from(inside)))
+            let light = (0.35 + 0.6 * needles.side * aside / wide + rough + 1.5 * twigs)
+                * (0.25 + 0.75 * row);
+            (
+                mix(needles.dark, needles.lit, light),
+                f64::from(u8::from(inside)),
+            )
         },
     );
 }
@@ -60,7 +65,13 @@ pub(crate) fn spruces(
 }
 
 /// A tapering stroke.
-fn stroke(canvas: &mut Canvas, from: (f64, f64), to: (f64, f64), thick: (f64, f64), colour: Triple) {
+fn stroke(
+    canvas: &mut Canvas,
+    from: (f64, f64),
+    to: (f64, f64),
+    thick: (f64, f64),
+    colour: Triple,
+) {
     let (dx, dy) = (to.0 - from.0, to.1 - from.1);
     let length = (dx * dx + dy * dy).max(1e-12);
     let most = thick.0.max(thick.1);
@@ -100,26 +111,42 @@ pub(crate) fn meadow(canvas: &mut Canvas, dice: &mut Dice) {
     canvas.paint(|x, y, _| {
         let ground = horizon + 0.05 * (noise::fractal(x * 1.3, 0.5, 3, seed) - 0.5);
         if y < ground {
-            return sky.see(super::canvas::unit([x - aspect / 2.0, (horizon - y) * 1.1 + 0.02, 1.0]));
+            return sky.see(super::canvas::unit([
+                x - aspect / 2.0,
+                (horizon - y) * 1.1 + 0.02,
+                1.0,
+            ]));
         }
         let down = (y - ground) / (1.0 - ground);
-        let grass = noise::fractal(x * 60.0 / (0.4 + down), y * 16.0 / (0.2 + down), 4, seed ^ 1);
+        let grass = noise::fractal(
+            x * 60.0 / (0.4 + down),
+            y * 16.0 / (0.2 + down),
+            4,
+            seed ^ 1,
+        );
         let patch = noise::fractal(x * 4.0, y * 9.0, 3, seed ^ 2);
         let light = add(scale(sky.light, 0.32), scale(sky.horizon, 0.35));
         let lit = super::canvas::times(mix(far, near, down * 0.8 + 0.6 * (patch - 0.5)), light);
         let lit = scale(lit, 0.45 + 1.1 * grass);
         mix(mix(sky.horizon, lit, 0.35), lit, step(0.0, 0.25, down))
     });
-    let foot = (aspect * dice.between(0.3, 0.7), horizon + dice.between(0.06, 0.14));
+    let foot = (
+        aspect * dice.between(0.3, 0.7),
+        horizon + dice.between(0.06, 0.14),
+    );
     shade_under(canvas, foot, dice.between(0.2, 0.3));
     tree(canvas, foot, season, &sky, dice);
 }
 
 fn shade_under(canvas: &mut Canvas, foot: (f64, f64), wide: f64) {
-    canvas.dab((foot.0 - wide, foot.1 - 0.05), (foot.0 + wide, foot.1 + 0.05), |x, y| {
-        let far = ((x - foot.0) / wide).hypot((y - foot.1) / 0.04);
-        ([0.01, 0.015, 0.01], 0.55 * step(1.0, 0.2, far))
-    });
+    canvas.dab(
+        (foot.0 - wide, foot.1 - 0.05),
+        (foot.0 + wide, foot.1 + 0.05),
+        |x, y| {
+            let far = ((x - foot.0) / wide).hypot((y - foot.1) / 0.04);
+            ([0.01, 0.015, 0.01], 0.55 * step(1.0, 0.2, far))
+        },
+    );
 }
 
 fn tree(canvas: &mut Canvas, foot: (f64, f64), season: usize, sky: &Sky, dice: &mut Dice) {
@@ -139,14 +166,23 @@ fn tree(canvas: &mut Canvas, foot: (f64, f64), season: usize, sky: &Sky, dice: &
             bough.from.1 - bough.angle.cos() * bough.length,
         );
         let thin = bough.thick * 0.66;
-        stroke(canvas, bough.from, to, (bough.thick, thin), scale(bark, 0.4));
+        stroke(
+            canvas,
+            bough.from,
+            to,
+            (bough.thick, thin),
+            scale(bark, 0.4),
+        );
         if bough.length < length * 0.42 {
             tips.push(to);
         }
         if bough.length < length * 0.13 {
             continue;
         }
-        for side in [-1.0, 1.0, dice.between(-0.5, 0.5)].into_iter().take(2 + dice.below(2)) {
+        for side in [-1.0, 1.0, dice.between(-0.5, 0.5)]
+            .into_iter()
+            .take(2 + dice.below(2))
+        {
             boughs.push(Bough {
                 from: to,
                 angle: bough.angle + side * spread * dice.between(0.6, 1.25),
@@ -176,13 +212,20 @@ fn leaves(canvas: &mut Canvas, tips: &[(f64, f64)], season: usize, sky: &Sky, di
         }
         for _ in 0..3 {
             let colour = rgb(dice.pick(colours));
-            let at = (tip.0 + dice.between(-0.016, 0.016), tip.1 + dice.between(-0.016, 0.016));
+            let at = (
+                tip.0 + dice.between(-0.016, 0.016),
+                tip.1 + dice.between(-0.016, 0.016),
+            );
             let sunny = 0.5 + (at.0 - middle) * sky.sun[0] * 2.0 + dice.between(-0.3, 0.3);
             let light = add(
                 scale(sky.light, 0.4 * sunny.clamp(0.05, 1.0)),
                 scale(sky.horizon, 0.25),
             );
-            let size = if season == 3 { 0.004 } else { dice.between(0.004, 0.0105) };
+            let size = if season == 3 {
+                0.004
+            } else {
+                dice.between(0.004, 0.0105)
+            };
             canvas.disc(at, size, 0.5, super::canvas::times(colour, light), 0.9);
         }
     }
@@ -234,7 +277,13 @@ impl Bloom {
             for petal in 0..self.petals {
                 let turn = first + petal as f64 / self.petals as f64 * std::f64::consts::TAU;
                 let turn = turn + dice.between(-0.06, 0.06);
-                self.petal(canvas, at, turn, reach * dice.between(0.92, 1.05), dice.seed());
+                self.petal(
+                    canvas,
+                    at,
+                    turn,
+                    reach * dice.between(0.92, 1.05),
+                    dice.seed(),
+                );
             }
         }
         self.heart(canvas, at, size * self.heart_size, dice);
@@ -275,8 +324,15 @@ impl Bloom {
         for floret in 0..count {
             let out = (f64::from(floret) / f64::from(count)).sqrt();
             let turn = f64::from(floret) * 2.399_963;
-            let place = (at.0 + turn.cos() * out * size, at.1 + turn.sin() * out * size);
-            let colour = mix(self.heart[0], self.heart[1], out * 0.6 + dice.between(0.0, 0.4));
+            let place = (
+                at.0 + turn.cos() * out * size,
+                at.1 + turn.sin() * out * size,
+            );
+            let colour = mix(
+                self.heart[0],
+                self.heart[1],
+                out * 0.6 + dice.between(0.0, 0.4),
+            );
             canvas.disc(place, size * 0.075, 0.7, colour, 1.0);
         }
     }
@@ -290,7 +346,10 @@ pub(crate) fn flower(canvas: &mut Canvas, dice: &mut Dice) {
     let light = mix(rgb(0x7aa03c), rgb(0xc8b860), warm);
     canvas.paint(|x, y, _| {
         let blur = noise::fractal(x * 1.7, y * 1.7, 2, seed);
-        scale(mix(leaf, light, step(0.3, 0.8, blur)), 0.55 + 0.3 * (1.0 - y))
+        scale(
+            mix(leaf, light, step(0.3, 0.8, blur)),
+            0.55 + 0.3 * (1.0 - y),
+        )
     });
     let bloom = Bloom::random(dice);
     for _ in 0..46 {
@@ -299,7 +358,13 @@ pub(crate) fn flower(canvas: &mut Canvas, dice: &mut Dice) {
         if dice.unit() < 0.35 {
             colour = bloom.colours[dice.below(3)];
         }
-        canvas.disc(at, dice.between(0.02, 0.1), 0.25, colour, dice.between(0.05, 0.22));
+        canvas.disc(
+            at,
+            dice.between(0.02, 0.1),
+            0.25,
+            colour,
+            dice.between(0.05, 0.22),
+        );
     }
     let middle = (aspect * dice.between(0.38, 0.62), dice.between(0.42, 0.58));
     let stem = (middle.0 + dice.between(-0.2, 0.2), 1.2);

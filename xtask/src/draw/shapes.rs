@@ -1,6 +1,8 @@
 //! Pictures of nothing in particular: marble, Julia sets, and spheres on a table.
 
-use super::canvas::{Canvas, Triple, add, dot, gradient, mirrored, mix, rgb, scale, step, sub, times, unit};
+use super::canvas::{
+    Canvas, Triple, add, dot, gradient, mirrored, mix, rgb, scale, step, sub, times, unit,
+};
 use super::noise::{self, Dice};
 
 const PALETTES: [[u32; 5]; 10] = [
@@ -23,7 +25,10 @@ pub(crate) fn marble(canvas: &mut Canvas, dice: &mut Dice) {
     let (bend, vein) = (dice.between(1.5, 4.5), dice.unit() < 0.5);
     let height = |x: f64, y: f64| {
         let (x, y) = (x * size, y * size);
-        let q = (noise::fractal(x, y, 4, seed), noise::fractal(x + 5.2, y + 1.3, 4, seed ^ 1));
+        let q = (
+            noise::fractal(x, y, 4, seed),
+            noise::fractal(x + 5.2, y + 1.3, 4, seed ^ 1),
+        );
         let r = (
             noise::fractal(x + bend * q.0, y + bend * q.1, 4, seed ^ 2),
             noise::fractal(x + bend * q.1 + 8.3, y + bend * q.0 + 2.8, 4, seed ^ 3),
@@ -34,7 +39,11 @@ pub(crate) fn marble(canvas: &mut Canvas, dice: &mut Dice) {
     canvas.paint(|x, y, _| {
         let (deep, q, r) = height(x, y);
         let slant = height(x + 0.004, y + 0.004).0 - deep;
-        let tone = if vein { 0.5 + 0.5 * (deep * 17.0 + q * 4.0).sin() } else { (deep - 0.25) * 2.0 };
+        let tone = if vein {
+            0.5 + 0.5 * (deep * 17.0 + q * 4.0).sin()
+        } else {
+            (deep - 0.25) * 2.0
+        };
         let base = gradient(&colours, tone * 0.75 + 0.5 * (r - 0.5));
         let base = mix(base, colours[3], step(0.55, 0.75, q) * 0.5);
         scale(base, (1.0 - slant * 11.0).clamp(0.55, 1.5))
@@ -59,7 +68,10 @@ pub(crate) fn julia(canvas: &mut Canvas, dice: &mut Dice) {
     ];
     const ROUNDS: u32 = 320;
     let c = dice.pick(&SEEDS);
-    let c = (c.0 + dice.between(-0.004, 0.004), c.1 + dice.between(-0.004, 0.004));
+    let c = (
+        c.0 + dice.between(-0.004, 0.004),
+        c.1 + dice.between(-0.004, 0.004),
+    );
     let colours = dice.pick(&PALETTES).map(rgb);
     let (zoom, turn) = (dice.between(1.2, 2.6), dice.between(0.0, 6.3).sin_cos());
     let middle = (dice.between(-0.2, 0.2), dice.between(-0.15, 0.15));
@@ -67,7 +79,10 @@ pub(crate) fn julia(canvas: &mut Canvas, dice: &mut Dice) {
     let pace = dice.between(0.035, 0.09);
     canvas.paint(|x, y, _| {
         let (px, py) = ((x - half) * zoom, (y - 0.5) * zoom);
-        let mut z = (px * turn.1 - py * turn.0 + middle.0, px * turn.0 + py * turn.1 + middle.1);
+        let mut z = (
+            px * turn.1 - py * turn.0 + middle.0,
+            px * turn.0 + py * turn.1 + middle.1,
+        );
         let mut trap = f64::MAX;
         for round in 0..ROUNDS {
             let square = z.0 * z.0 + z.1 * z.1;
@@ -75,7 +90,10 @@ pub(crate) fn julia(canvas: &mut Canvas, dice: &mut Dice) {
                 let smooth = f64::from(round) + 1.0 - (square.ln() / 2.0 / 16.0_f64.ln()).log2();
                 let wave = 0.5 - 0.5 * (smooth * pace * std::f64::consts::PI).cos();
                 let glow = (-trap * 3.0).exp();
-                return add(scale(gradient(&colours, wave), 0.35 + 0.75 * wave), scale(colours[3], glow * 0.4));
+                return add(
+                    scale(gradient(&colours, wave), 0.35 + 0.75 * wave),
+                    scale(colours[3], glow * 0.4),
+                );
             }
             trap = trap.min((square - 0.3).abs()).min(z.0.abs() * 1.5);
             z = (z.0 * z.0 - z.1 * z.1 + c.0, 2.0 * z.0 * z.1 + c.1);
@@ -111,8 +129,15 @@ pub(crate) fn spheres(canvas: &mut Canvas, dice: &mut Dice) {
         } else {
             [colours[1], mix(colours[4], rgb(0xffffff), 0.4)]
         },
-        sky: [mix(colours[0], rgb(0x8090a0), 0.35), mix(colours[4], rgb(0xffffff), 0.5)],
-        lamp: unit([dice.between(-0.8, 0.8), dice.between(0.7, 1.2), -dice.between(0.2, 0.9)]),
+        sky: [
+            mix(colours[0], rgb(0x8090a0), 0.35),
+            mix(colours[4], rgb(0xffffff), 0.5),
+        ],
+        lamp: unit([
+            dice.between(-0.8, 0.8),
+            dice.between(0.7, 1.2),
+            -dice.between(0.2, 0.9),
+        ]),
         checks: dice.unit() < 0.5,
         seed: dice.seed(),
     };
@@ -127,7 +152,11 @@ pub(crate) fn spheres(canvas: &mut Canvas, dice: &mut Dice) {
             table.spheres.push(Sphere {
                 at,
                 radius,
-                colour: mix(dice.pick(&colours[1..]), rgb(0xffffff), dice.between(0.0, 0.2)),
+                colour: mix(
+                    dice.pick(&colours[1..]),
+                    rgb(0xffffff),
+                    dice.between(0.0, 0.2),
+                ),
                 shine: dice.pick(&[0.05, 0.1, 0.2, 0.75, 0.9]),
             });
         }
@@ -163,7 +192,11 @@ impl Table {
                 return lit;
             }
             let miss = (dot(to, to) - along * along).max(0.0).sqrt();
-            lit.min(step(sphere.radius - 0.04 * along, sphere.radius + 0.04 * along, miss))
+            lit.min(step(
+                sphere.radius - 0.04 * along,
+                sphere.radius + 0.04 * along,
+                miss,
+            ))
         })
     }
 
@@ -176,7 +209,11 @@ impl Table {
     }
 
     fn see(&self, from: Triple, ray: Triple, bounces: u32) -> Triple {
-        let floor = if ray[1] < -1e-4 { -from[1] / ray[1] } else { f64::MAX };
+        let floor = if ray[1] < -1e-4 {
+            -from[1] / ray[1]
+        } else {
+            f64::MAX
+        };
         if let Some((far, sphere)) = self.hit(from, ray).filter(|(far, _)| *far < floor) {
             let at = add(from, scale(ray, far));
             let normal = unit(sub(at, sphere.at));
@@ -186,7 +223,10 @@ impl Table {
             let back = mirrored(ray, normal);
             let edge = (1.0 + dot(ray, normal)).clamp(0.0, 1.0).powi(4);
             let share = sphere.shine + (1.0 - sphere.shine) * 0.6 * edge;
-            let spot = scale([1.0; 3], dot(back, self.lamp).max(0.0).powf(90.0) * self.lit(at));
+            let spot = scale(
+                [1.0; 3],
+                dot(back, self.lamp).max(0.0).powf(90.0) * self.lit(at),
+            );
             if bounces == 0 {
                 return add(matte, spot);
             }
@@ -195,7 +235,10 @@ impl Table {
             return add(mix(matte, tinted, share), spot);
         }
         let sky = mix(self.sky[1], self.sky[0], step(-0.05, 0.7, ray[1]));
-        let lamp = scale([1.0, 0.96, 0.9], dot(ray, self.lamp).max(0.0).powf(200.0) * 3.0);
+        let lamp = scale(
+            [1.0, 0.96, 0.9],
+            dot(ray, self.lamp).max(0.0).powf(200.0) * 3.0,
+        );
         if floor > 40.0 {
             return add(sky, lamp);
         }
@@ -212,8 +255,20 @@ impl Table {
         // Boards with grain along z.
         let board = (at[0] * 1.4).floor();
         let shift = noise::at(board as i64, 3, self.seed);
-        let grain = noise::fractal(at[0] * 22.0 + shift * 40.0, at[2] * 0.9 + shift * 9.0, 5, self.seed);
-        let seam = step(0.0, 0.012, (at[0] * 1.4 - board).min(board + 1.0 - at[0] * 1.4));
-        scale(mix(self.floor[0], self.floor[1], 0.3 * shift + 0.8 * grain), 0.45 + 0.55 * seam)
+        let grain = noise::fractal(
+            at[0] * 22.0 + shift * 40.0,
+            at[2] * 0.9 + shift * 9.0,
+            5,
+            self.seed,
+        );
+        let seam = step(
+            0.0,
+            0.012,
+            (at[0] * 1.4 - board).min(board + 1.0 - at[0] * 1.4),
+        );
+        scale(
+            mix(self.floor[0], self.floor[1], 0.3 * shift + 0.8 * grain),
+            0.45 + 0.55 * seam,
+        )
     }
 }

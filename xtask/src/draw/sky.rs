@@ -52,6 +52,14 @@ impl Sky {
         }
     }
 
+    /// Lifts the sun by this many degrees: between mountains, a low one leaves all valleys dark.
+    pub(crate) fn lift(&mut self, degrees: f64) {
+        let flat = self.sun[0].hypot(self.sun[2]);
+        let height = self.sun[1].atan2(flat) + degrees.to_radians();
+        let along = height.cos() / flat;
+        self.sun = [self.sun[0] * along, height.sin(), self.sun[2] * along];
+    }
+
     /// The light that comes from a direction, without the disc of the sun.
     pub(crate) fn air(&self, ray: Triple) -> Triple {
         let up = ray[1].max(0.0);
@@ -78,7 +86,8 @@ impl Sky {
             return sky;
         }
         let toward = dot(ray, self.sun).max(0.0);
-        for (deck, (height, size, share)) in [(3.2, 0.32, 0.45), (1.1, 0.5, 1.0)].iter().enumerate() {
+        for (deck, (height, size, share)) in [(3.2, 0.32, 0.45), (1.1, 0.5, 1.0)].iter().enumerate()
+        {
             let far = height / (ray[1] + 0.03);
             let (x, z) = (ray[0] * far * size, ray[2] * far * size);
             let seed = self.seed.wrapping_add(deck as u64 * 101);
@@ -96,7 +105,11 @@ impl Sky {
             // Thinner towards the sun than here means lit: one look along the light is enough.
             let aside = thick(x + self.sun[0] * 0.18, z + self.sun[2] * 0.18);
             let lit = (0.55 + 2.6 * (here - aside)).clamp(0.0, 1.0);
-            let shade = mix(scale(mix(self.zenith, self.horizon, 0.65), 0.8), self.horizon, 0.3);
+            let shade = mix(
+                scale(mix(self.zenith, self.horizon, 0.65), 0.8),
+                self.horizon,
+                0.3,
+            );
             let bright = add(scale(self.light, 0.30), scale(self.horizon, 0.5));
             let rim = scale(self.glow, toward.powi(8) * 0.7 * (1.0 - cover * 0.6));
             let cloud = add(mix(shade, bright, lit), rim);

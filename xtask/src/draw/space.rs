@@ -13,7 +13,13 @@ fn stars(canvas: &mut Canvas, count: usize, dice: &mut Dice) {
         let warmth = dice.unit();
         let colour = gradient(&[rgb(0x9ab4ff), rgb(0xffffff), rgb(0xffd8a8)], warmth);
         let size = grain * (0.5 + 1.1 * bright);
-        canvas.disc(at, size, 0.9, scale(colour, 0.5 + 2.5 * bright), 0.25 + 0.75 * bright);
+        canvas.disc(
+            at,
+            size,
+            0.9,
+            scale(colour, 0.5 + 2.5 * bright),
+            0.25 + 0.75 * bright,
+        );
         if bright > 0.8 {
             canvas.disc(at, size * 3.5, 1.0, colour, 0.12);
         }
@@ -37,18 +43,34 @@ pub(crate) fn night(canvas: &mut Canvas, dice: &mut Dice) {
         canvas.glow(at, 0.09, scale(rgb(0xaac0f0), 0.22));
         canvas.disc(at, 0.03, 0.06, scale(rgb(0xfff6e0), 1.3), 1.0);
     }
-    let crest = |x: f64, base: f64, rough: f64, seed: u64| base - rough * noise::fractal(x * 2.2, 0.7, 6, seed);
+    let crest = |x: f64, base: f64, rough: f64, seed: u64| {
+        base - rough * noise::fractal(x * 2.2, 0.7, 6, seed)
+    };
     let floor = dice.between(0.78, 0.9);
     for layer in 0..3_u32 {
         let base = floor + 0.09 * f64::from(layer);
-        let tone = mix(scale(low, 0.5), rgb(0x020306), 0.35 + 0.3 * f64::from(layer));
+        let tone = mix(
+            scale(low, 0.5),
+            rgb(0x020306),
+            0.35 + 0.3 * f64::from(layer),
+        );
         let rough = 0.26 - 0.06 * f64::from(layer);
         let seed = seed.wrapping_add(u64::from(layer));
-        canvas.paint(|x, y, was| if y > crest(x, base, rough, seed) { tone } else { was });
+        canvas.paint(|x, y, was| {
+            if y > crest(x, base, rough, seed) {
+                tone
+            } else {
+                was
+            }
+        });
         if layer > 0 {
             let tall = 0.03 + 0.05 * f64::from(layer);
             let line = |x: f64| crest(x, base, rough, seed);
-            let needles = Needles { dark: tone, lit: scale(tone, 1.3), side: 1.0 };
+            let needles = Needles {
+                dark: tone,
+                lit: scale(tone, 1.3),
+                side: 1.0,
+            };
             plants::spruces(canvas, 50, (tall * 0.5, tall), needles, line, dice);
         }
     }
@@ -56,7 +78,10 @@ pub(crate) fn night(canvas: &mut Canvas, dice: &mut Dice) {
 
 fn milky_way(canvas: &mut Canvas, dice: &mut Dice) {
     let (seed, turn) = (dice.seed(), dice.between(-1.1, 1.1));
-    let middle = (canvas.aspect() * dice.between(0.35, 0.65), dice.between(0.3, 0.5));
+    let middle = (
+        canvas.aspect() * dice.between(0.35, 0.65),
+        dice.between(0.3, 0.5),
+    );
     let (sin, cos) = turn.sin_cos();
     let core = dice.between(-0.5, 0.5);
     canvas.paint(|x, y, was| {
@@ -69,7 +94,13 @@ fn milky_way(canvas: &mut Canvas, dice: &mut Dice) {
         let dust = step(0.46, 0.62, lane) * (-(across / 0.075).powi(2)).exp();
         let bulge = 1.0 + 1.4 * (-((along - core) / 0.3).powi(2)).exp();
         let tint = mix(rgb(0x8090c8), rgb(0xe8c8a0), (bulge - 1.0) * 0.6);
-        add(was, scale(tint, 0.34 * band * bulge * cloud.powf(1.4) * (1.0 - 0.85 * dust)))
+        add(
+            was,
+            scale(
+                tint,
+                0.34 * band * bulge * cloud.powf(1.4) * (1.0 - 0.85 * dust),
+            ),
+        )
     });
     let glimmer = dice.seed();
     canvas.paint(|x, y, was| {
@@ -77,7 +108,17 @@ fn milky_way(canvas: &mut Canvas, dice: &mut Dice) {
         let (dx, dy) = (x - middle.0, y - middle.1);
         let across = dy * cos - dx * sin;
         let chance = 0.03 * (-(across / 0.16).powi(2)).exp();
-        add(was, scale([1.0; 3], if fine < chance { 0.22 * fine / chance } else { 0.0 }))
+        add(
+            was,
+            scale(
+                [1.0; 3],
+                if fine < chance {
+                    0.22 * fine / chance
+                } else {
+                    0.0
+                },
+            ),
+        )
     });
 }
 
@@ -96,7 +137,10 @@ fn northern_lights(canvas: &mut Canvas, dice: &mut Dice) {
             let light = step(-0.025, 0.02, up) * (-(up.max(0.0)) / tall * 2.2).exp();
             let curtain = 0.35 + 0.65 * step(0.3, 0.7, noise::value(x * 2.6, 5.0, seed ^ 3));
             let tint = mix(low, high, step(0.04, 0.38, up));
-            add(was, scale(tint, strength * light * curtain * (0.4 + 0.9 * ray)))
+            add(
+                was,
+                scale(tint, strength * light * curtain * (0.4 + 0.9 * ray)),
+            )
         });
     }
 }
@@ -123,7 +167,8 @@ impl Surface {
     fn at(&self, p: Triple) -> Triple {
         let fine = noise::fractal3(scale(p, 3.2), 7, self.seed);
         if self.kind < 4 {
-            let warp = noise::fractal3([p[0] * 2.0, p[1] * 6.0, p[2] * 2.0], 5, self.seed ^ 1) - 0.5;
+            let warp =
+                noise::fractal3([p[0] * 2.0, p[1] * 6.0, p[2] * 2.0], 5, self.seed ^ 1) - 0.5;
             let band = noise::fractal(p[1] * 4.5 + warp * 0.55, 0.5, 4, self.seed ^ 2);
             return gradient(&self.colours, (band - 0.2) * 1.7 + 0.2 * (fine - 0.5));
         }
@@ -134,7 +179,8 @@ impl Surface {
                 let sea = mix(self.colours[0], self.colours[1], step(0.38, 0.51, land));
                 let ground = gradient(&self.colours[2..], (fine - 0.3) * 2.2);
                 let ice = step(0.72, 0.8, p[1].abs() + 0.18 * (fine - 0.5));
-                let cloud = noise::fractal3(add(scale(p, 2.4), [0.6 * land, 7.0, 0.0]), 6, self.seed ^ 4);
+                let cloud =
+                    noise::fractal3(add(scale(p, 2.4), [0.6 * land, 7.0, 0.0]), 6, self.seed ^ 4);
                 let solid = mix(mix(sea, ground, coast), rgb(0xf4f8ff), ice);
                 mix(solid, rgb(0xffffff), 0.9 * step(0.52, 0.68, cloud))
             }
@@ -156,15 +202,25 @@ pub(crate) fn planet(canvas: &mut Canvas, dice: &mut Dice) {
         colours: WORLDS[kind].iter().copied().map(rgb).collect(),
         seed: dice.seed(),
     };
-    let (seed, haze) = (dice.seed(), rgb(dice.pick(&[0x402060, 0x103a5a, 0x5a2a20, 0x104a40])));
+    let (seed, haze) = (
+        dice.seed(),
+        rgb(dice.pick(&[0x402060, 0x103a5a, 0x5a2a20, 0x104a40])),
+    );
     canvas.paint(|x, y, _| {
         let cloud = noise::fractal(x * 1.6, y * 1.6, 6, seed);
         scale(haze, 0.5 * step(0.42, 0.85, cloud))
     });
     stars(canvas, 1300, dice);
     let radius = dice.between(0.2, 0.36);
-    let at = (canvas.aspect() * dice.between(0.35, 0.65), dice.between(0.4, 0.6));
-    let sun = unit([dice.between(-1.0, 1.0), dice.between(0.1, 0.7), -dice.between(0.1, 0.8)]);
+    let at = (
+        canvas.aspect() * dice.between(0.35, 0.65),
+        dice.between(0.4, 0.6),
+    );
+    let sun = unit([
+        dice.between(-1.0, 1.0),
+        dice.between(0.1, 0.7),
+        -dice.between(0.1, 0.8),
+    ]);
     let air = mix(surface.colours[1], rgb(0x80b0ff), 0.5);
     let ring = (kind < 4 && dice.unit() < 0.7).then(|| Ring::random(at, radius, &surface, dice));
     if let Some(ring) = &ring {
@@ -181,12 +237,31 @@ pub(crate) fn planet(canvas: &mut Canvas, dice: &mut Dice) {
             colours: WORLDS[6].iter().copied().map(rgb).collect(),
             seed: dice.seed(),
         };
-        let place = (at.0 + dice.pick(&[-1.0, 1.0]) * radius * 1.7, at.1 - radius * dice.between(0.5, 1.0));
-        ball(canvas, place, radius * dice.between(0.1, 0.24), sun, 0.0, &moon, [0.0; 3]);
+        let place = (
+            at.0 + dice.pick(&[-1.0, 1.0]) * radius * 1.7,
+            at.1 - radius * dice.between(0.5, 1.0),
+        );
+        ball(
+            canvas,
+            place,
+            radius * dice.between(0.1, 0.24),
+            sun,
+            0.0,
+            &moon,
+            [0.0; 3],
+        );
     }
 }
 
-fn ball(canvas: &mut Canvas, at: (f64, f64), radius: f64, sun: Triple, spin: f64, surface: &Surface, air: Triple) {
+fn ball(
+    canvas: &mut Canvas,
+    at: (f64, f64),
+    radius: f64,
+    sun: Triple,
+    spin: f64,
+    surface: &Surface,
+    air: Triple,
+) {
     let (sin, cos) = spin.sin_cos();
     canvas.paint(|x, y, was| {
         let (dx, dy) = ((x - at.0) / radius, (at.1 - y) / radius);
@@ -202,7 +277,10 @@ fn ball(canvas: &mut Canvas, at: (f64, f64), radius: f64, sun: Triple, spin: f64
         let day = step(-0.12, 0.35, dot(normal, sun)) * dot(normal, sun).max(0.04);
         let rim = out.powi(5) * step(-0.2, 0.4, dot(normal, sun));
         let own = if surface.kind == 7 { 0.35 } else { 0.008 };
-        add(scale(surface.at(place), 1.4 * day + own), scale(air, 0.55 * rim))
+        add(
+            scale(surface.at(place), 1.4 * day + own),
+            scale(air, 0.55 * rim),
+        )
     });
 }
 

@@ -7,6 +7,9 @@ use super::sky::Sky;
 /// Where a march gives up, in kilometres.
 const FAR: f64 = 26.0;
 
+/// Most steps of a march. A ray that skims a ridge for longer sees past it.
+const MAX_STEPS: u32 = 900;
+
 /// What a landscape is made of.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ground {
@@ -46,13 +49,18 @@ impl Land {
             _ => dice.below(super::sky::HOUR_COUNT),
         };
         let bearing = dice.pick(&[-1.0, 1.0]) * dice.between(48.0, 128.0);
-        let sky = Sky::at_hour(hour, bearing, dice);
+        let mut sky = Sky::at_hour(hour, bearing, dice);
+        sky.lift(9.0);
         let dry = ground == Ground::Desert;
         let long = dice.between(1.8, 3.4);
         Self {
             ground,
             sky,
-            eye: if dry { dice.between(0.1, 0.2) } else { dice.between(0.05, 0.16) },
+            eye: if dry {
+                dice.between(0.1, 0.2)
+            } else {
+                dice.between(0.05, 0.16)
+            },
             snow: dice.between(0.5, 1.3),
             rise: dice.between(1.5, 2.5),
             lake: [
@@ -65,7 +73,11 @@ impl Land {
             autumn: dice.unit().powi(2),
             haze: dice.between(0.018, 0.05),
             seed: dice.seed(),
-            tilt: if dry { dice.between(-0.12, -0.02) } else { dice.between(-0.02, 0.10) },
+            tilt: if dry {
+                dice.between(-0.12, -0.02)
+            } else {
+                dice.between(-0.02, 0.10)
+            },
             view: dice.between(0.75, 1.05),
         }
     }
@@ -93,7 +105,11 @@ impl Land {
     /// Paints the whole canvas.
     pub(crate) fn paint(&self, canvas: &mut Canvas) {
         let aspect = canvas.aspect();
-        let floor = if self.ground == Ground::Desert { self.height(0.0, 0.0, 8) } else { 0.0 };
+        let floor = if self.ground == Ground::Desert {
+            self.height(0.0, 0.0, 8)
+        } else {
+            0.0
+        };
         canvas.paint(|x, y, _| {
             let ray = unit([
                 (x - aspect / 2.0) * self.view,
@@ -121,7 +137,7 @@ impl Land {
     fn march(&self, from: Triple, ray: Triple, limit: f64, octaves: u32) -> Option<f64> {
         let mut far = 0.03;
         let mut before = (far, f64::MAX);
-        for _ in 0..420 {
+        for _ in 0..MAX_STEPS {
             let [x, y, z] = add(from, scale(ray, far));
             if far > limit || (y > self.rise * 1.3 && ray[1] >= 0.0) {
                 return None;
@@ -133,9 +149,10 @@ impl Land {
                 return Some(before.0 + (far - before.0) * share.clamp(0.0, 1.0));
             }
             before = (far, above);
-            far += (above * 0.38).max(0.0016 * far);
+            // Never so far that a ray could jump through a narrow summit.
+            far += (above * 0.38).min(0.03 + 0.012 * far).max(0.0016 * far);
         }
-        (far < limit).then_some(far)
+        None
     }
 
     /// The height of the ground.
@@ -178,7 +195,10 @@ impl Land {
     /// Dunes in two sizes on a rolling plain, with ripples near the eye.
     fn dune(&self, x: f64, z: f64, octaves: u32) -> f64 {
         let mut height = 0.22 * noise::fractal(x * 0.22, z * 0.22, 2, self.seed ^ 3);
-        for (level, (size, turn, high)) in [(0.75, 0.3, 0.13), (2.7, -0.35, 0.02)].into_iter().enumerate() {
+        for (level, (size, turn, high)) in [(0.75, 0.3, 0.13), (2.7, -0.35, 0.02)]
+            .into_iter()
+            .enumerate()
+        {
             let seed = self.seed.wrapping_add(level as u64);
             let bend = 2.4 * noise::fractal(x * size * 0.55, z * size * 0.4, 2, seed ^ 4);
             let place = z * size + x * size * turn + bend;
@@ -214,7 +234,10 @@ impl Land {
             return 0.0;
         }
         let patch = noise::fractal(x * 2.1, z * 2.1, 4, self.seed ^ 21);
-        step(0.40, 0.50, patch + 0.12 * (0.45 - y)) * step(0.62, 0.36, y + 0.2 * (patch - 0.5)) * step(0.5, 0.66, up) * step(0.008, 0.02, y)
+        step(0.40, 0.50, patch + 0.12 * (0.45 - y))
+            * step(0.62, 0.36, y + 0.2 * (patch - 0.5))
+            * step(0.5, 0.66, up)
+            * step(0.008, 0.02, y)
     }
 
     /// Tree tops as bumps on the ground.
@@ -222,8 +245,8 @@ impl Land {
         if self.ground != Ground::Alps {
             return 0.0;
         }
-        let (near, _, _) = noise::scattered(x * 62.0, z * 62.0, self.seed ^ 31);
-        0.011 * (1.0 - near).max(0.0) * step(14.0, 3.0, far)
+        let (near, _, _) = noise::scattered(x * 84.0, z * 84.0, self.seed ^ 31);
+        0.0095 * (1.0 - near).max(0.0) * step(14.0, 3.0, far)
     }
 
     fn land(&self, from: Triple, ray: Triple, far: f64) -> Triple {
@@ -277,15 +300,20 @@ impl Land {
                 let meadow = mix(rgb(0x33461c), rgb(0x74773a), spot);
                 let green = step(0.6, 0.78, bare[1]) * step(1.0, 0.5, y + 0.4 * (spot - 0.5));
                 let ground = mix(rock, meadow, green);
-                let one = noise::scattered(x * 62.0, z * 62.0, self.seed ^ 31).2;
+                let one = noise::scattered(x * 84.0, z * 84.0, self.seed ^ 31).2;
                 let which = noise::at(one[0], one[1], self.seed ^ 51);
                 let fir = mix(rgb(0x101f10), rgb(0x24381c), which);
-                let leaf = mix(rgb(0x7a5a20), rgb(0x96461c), noise::at(one[1], one[0], self.seed));
+                let leaf = mix(
+                    rgb(0x6e5c24),
+                    rgb(0x84481e),
+                    noise::at(one[1], one[0], self.seed),
+                );
                 let tree = if which < self.autumn * 0.8 { leaf } else { fir };
                 let shore = mix(rgb(0x6a6048), ground, step(0.004, 0.022, y));
                 let land = mix(shore, tree, woods);
                 let drift = y + 0.5 * (noise::fractal(x * 3.0, z * 3.0, 5, self.seed ^ 44) - 0.5);
-                let white = step(self.snow - 0.12, self.snow + 0.12, drift) * step(0.5, 0.68, normal[1]);
+                let white =
+                    step(self.snow - 0.12, self.snow + 0.12, drift) * step(0.5, 0.68, normal[1]);
                 mix(land, rgb(0xeef2fa), white)
             }
         }
@@ -312,7 +340,11 @@ impl Land {
     fn water(&self, from: Triple, ray: Triple, far: f64) -> Triple {
         let at = add(from, scale(ray, far));
         let calm = 1.0 / (1.0 + 0.9 * far);
-        let breeze = step(0.42, 0.62, noise::fractal(at[0] * 0.8, at[2] * 0.35, 3, self.seed ^ 61));
+        let breeze = step(
+            0.42,
+            0.62,
+            noise::fractal(at[0] * 0.8, at[2] * 0.35, 3, self.seed ^ 61),
+        );
         let wave = |shift: f64| {
             let fine = noise::fractal(at[0] * 46.0 + shift, at[2] * 20.0, 4, self.seed ^ 62) - 0.5;
             let wide = noise::fractal(at[0] * 9.0 + shift, at[2] * 3.5, 2, self.seed ^ 63) - 0.5;
@@ -331,10 +363,17 @@ impl Land {
         let bed = self.height(at[0], at[2], 5);
         let shallow = step(-0.05, 0.0, bed);
         let deep = mix(rgb(0x06222c), rgb(0x2a6a66), shallow * 0.7);
-        let body = times(deep, add(scale(self.sky.light, 0.3), self.sky.ambient([0.0, 1.0, 0.0])));
+        let body = times(
+            deep,
+            add(
+                scale(self.sky.light, 0.3),
+                self.sky.ambient([0.0, 1.0, 0.0]),
+            ),
+        );
         let veil = 1.0 - (-(far * self.haze)).exp();
         // Smooth water far off is nearer a mirror than Fresnel alone says, as its waves hide each other.
-        self.sky.through(mix(body, seen, (fresnel * 1.1 + 0.12).min(1.0)), ray, veil)
+        self.sky
+            .through(mix(body, seen, (fresnel * 1.1 + 0.12).min(1.0)), ray, veil)
     }
 }
 

@@ -1,11 +1,11 @@
 //! The state of a run as a person follows it: one row per label of the file, kept up to date at a constant
 //! cost per event. Knows nothing of terminals.
 
-use ipvm_node::{Prepared, RunReport, Status};
+use ipvm_node::{Prepared, Status};
 use std::collections::HashSet;
 use std::time::Instant;
 
-/// Errors kept for the closing summary; the rest is counted.
+/// Errors told in full at the end; the rest is counted.
 pub(crate) const MAX_ERRORS: usize = 10;
 
 /// One label of the file: a single task, or all tasks of an `each`.
@@ -75,10 +75,6 @@ pub(crate) struct Ended<'a> {
     pub(crate) error: Option<&'a str>,
 }
 
-/// A step whose receipt was on record before the run began.
-pub(crate) const REUSED: Ended<'static> =
-    Ended { step: 0, status: Status::Ok, memo: true, took_us: 0, saved_us: 0, because: None, error: None };
-
 /// The whole run.
 pub(crate) struct Board {
     pub(crate) name: String,
@@ -93,8 +89,6 @@ pub(crate) struct Board {
     row_of: Vec<u32>,
     has_ended: Vec<bool>,
     running: HashSet<u32>,
-    /// Steps that had a receipt when the run began; how they ended is in the report.
-    reused: Vec<u32>,
 }
 
 impl Board {
@@ -130,7 +124,6 @@ impl Board {
             row_of,
             has_ended: vec![false; prepared.labels.len()],
             running: HashSet::new(),
-            reused: Vec::new(),
         }
     }
 
@@ -171,33 +164,15 @@ impl Board {
         true
     }
 
-    /// Counts a step that had a receipt when the run began.
-    pub(crate) fn reused(&mut self, step: u32, now: Instant) -> bool {
-        self.reused.push(step);
-        self.ended(&Ended { step, ..REUSED }, now)
-    }
-
-    /// Adds what only the report says: how the steps ended that had a receipt when the run began.
-    pub(crate) fn reconcile(&mut self, report: &RunReport) {
-        for step in std::mem::take(&mut self.reused) {
-            let Some(found) = report.steps.get(step as usize) else { continue };
-            self.saved_us += found.took_us;
-            let failed = found.status == Status::Error;
-            self.tally.failed += u64::from(failed);
-            if let Some(row) = self.row_mut(step) {
-                row.saved_us += found.took_us;
-                row.tally.failed += u64::from(failed);
-            }
-        }
-    }
-
     fn keep_error(&mut self, ended: &Ended<'_>) {
         let consequence = ended.because.is_some();
-        if ended.status != Status::Error || consequence || self.errors.len() >= MAX_ERRORS {
+        // One more than is told, to know that there are more.
+        if ended.status != Status::Error || consequence || self.errors.len() > MAX_ERRORS {
             return;
         }
         let message = ended.error.unwrap_or("no message").to_owned();
-        self.errors.push((self.label(ended.step).to_owned(), message));
+        self.errors
+            .push((self.label(ended.step).to_owned(), message));
     }
 
     fn row_mut(&mut self, step: u32) -> Option<&mut Row> {

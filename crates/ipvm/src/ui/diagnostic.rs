@@ -19,13 +19,20 @@ pub(crate) struct Message<'a> {
 
 /// The message as lines for stderr, without a line break at the end. `source` is the text of the file.
 pub(crate) fn render(message: &Message<'_>, source: &str, paint: Paint) -> String {
-    let mut out = format!("{} {}", paint.bad("error:"), paint.bold(&clean_lines(message.text)));
+    let mut out = format!(
+        "{} {}",
+        paint.bad("error:"),
+        paint.bold(&clean_lines(message.text))
+    );
     let file = clean(message.file);
     match message.place {
         None => out.push_str(&format!("\n  --> {file}")),
         Some((line, column)) => {
             out.push_str(&format!("\n  --> {file}:{line}:{column}"));
-            if let Some(text) = line.checked_sub(1).and_then(|before| source.lines().nth(before)) {
+            if let Some(text) = line
+                .checked_sub(1)
+                .and_then(|before| source.lines().nth(before))
+            {
                 out.push_str(&excerpt(text, line, column, paint));
             }
         }
@@ -51,11 +58,21 @@ fn excerpt(text: &str, line: usize, column: usize, paint: Paint) -> String {
     if column >= skip + text.chars().skip(skip).take(LINE).count() {
         caret = console::measure_text_width(&shown);
     }
-    let (head, tail) = (if skip > 0 { "…" } else { "" }, if text.chars().nth(skip + LINE).is_some() { "…" } else { "" });
+    let (head, tail) = (
+        if skip > 0 { "…" } else { "" },
+        if text.chars().nth(skip + LINE).is_some() {
+            "…"
+        } else {
+            ""
+        },
+    );
     let indent = " ".repeat(caret + head.chars().count());
     let number = paint.dim(&format!("{line} |"));
     let bar = paint.dim(&format!("{gutter} |"));
-    format!("\n{bar}\n{number} {head}{shown}{tail}\n{bar} {indent}{}", paint.bad("^"))
+    format!(
+        "\n{bar}\n{number} {head}{shown}{tail}\n{bar} {indent}{}",
+        paint.bad("^")
+    )
 }
 
 /// A tab is as wide as it is anywhere: one space here, so that the caret stays under its place.
@@ -71,15 +88,32 @@ mod tests {
     use super::*;
 
     fn check(source: &str, place: (usize, usize), expect: &str) {
-        let message = Message { file: "w.yaml", place: Some(place), text: "bad", help: Some("mend it") };
+        let message = Message {
+            file: "w.yaml",
+            place: Some(place),
+            text: "bad",
+            help: Some("mend it"),
+        };
         assert_eq!(render(&message, source, Paint::PLAIN), expect);
     }
 
     #[test]
     fn the_caret_stands_under_the_place() {
-        check("a: 1\nb: é x\n", (2, 6), "error: bad\n  --> w.yaml:2:6\n  |\n2 | b: é x\n  |      ^\nhelp: mend it");
-        check("\tb", (1, 2), "error: bad\n  --> w.yaml:1:2\n  |\n1 |  b\n  |  ^\nhelp: mend it");
-        check("ab", (1, 3), "error: bad\n  --> w.yaml:1:3\n  |\n1 | ab\n  |   ^\nhelp: mend it");
+        check(
+            "a: 1\nb: é x\n",
+            (2, 6),
+            "error: bad\n  --> w.yaml:2:6\n  |\n2 | b: é x\n  |      ^\nhelp: mend it",
+        );
+        check(
+            "\tb",
+            (1, 2),
+            "error: bad\n  --> w.yaml:1:2\n  |\n1 |  b\n  |  ^\nhelp: mend it",
+        );
+        check(
+            "ab",
+            (1, 3),
+            "error: bad\n  --> w.yaml:1:3\n  |\n1 | ab\n  |   ^\nhelp: mend it",
+        );
     }
 
     #[test]
@@ -91,11 +125,19 @@ mod tests {
     #[test]
     fn long_and_hostile_lines_are_clipped_and_escaped() {
         let source = "x".repeat(1_000_000);
-        let message = Message { file: "w\u{1b}.yaml", place: Some((1, 500_000)), text: "a\u{7}", help: None };
+        let message = Message {
+            file: "w\u{1b}.yaml",
+            place: Some((1, 500_000)),
+            text: "a\u{7}",
+            help: None,
+        };
         let text = render(&message, &source, Paint::PLAIN);
         assert!(text.len() < 1_000, "{} bytes", text.len());
         assert!(!text.contains(['\u{1b}', '\u{7}']));
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.last().map(|line| line.find('^')), Some(Some("  | ".len() + 61)));
+        assert_eq!(
+            lines.last().map(|line| line.find('^')),
+            Some(Some("  | ".len() + 61))
+        );
     }
 }

@@ -42,7 +42,10 @@ pub(crate) fn lines(board: &Board, canvas: &Canvas) -> Vec<String> {
         let more = format!("└ … {} more", count(hidden as u64));
         lines.push(canvas.paint.dim(&more));
     }
-    lines.iter().map(|line| clip(line, canvas.columns).into_owned()).collect()
+    lines
+        .iter()
+        .map(|line| clip(line, canvas.columns).into_owned())
+        .collect()
 }
 
 /// The rows to show, in the order of the file: all if they fit; else those that run, then those that failed, those
@@ -55,11 +58,17 @@ fn choose(rows: &[Row], room: usize) -> Vec<&Row> {
     let mut chosen = Vec::with_capacity(room);
     for wanted in 0..=3 {
         let left = room - chosen.len();
-        let of_rank = rows.iter().enumerate().filter(|(_, row)| rank(row.mark()) == wanted);
+        let of_rank = rows
+            .iter()
+            .enumerate()
+            .filter(|(_, row)| rank(row.mark()) == wanted);
         chosen.extend(of_rank.take(left).map(|(place, _)| place));
     }
     chosen.sort_unstable();
-    chosen.into_iter().filter_map(|place| rows.get(place)).collect()
+    chosen
+        .into_iter()
+        .filter_map(|place| rows.get(place))
+        .collect()
 }
 
 fn rank(mark: Mark) -> u8 {
@@ -73,8 +82,16 @@ fn rank(mark: Mark) -> u8 {
 
 fn heading(board: &Board, canvas: &Canvas) -> String {
     let tally = &board.tally;
-    let mut parts = vec![format!("{}/{} done", count(tally.ended), count(board.total))];
-    let counts = [(tally.running, "running"), (tally.memo, "from memory"), (tally.failed, "failed")];
+    let mut parts = vec![format!(
+        "{}/{} done",
+        count(tally.ended),
+        count(board.total)
+    )];
+    let counts = [
+        (tally.running, "running"),
+        (tally.memo, "from memory"),
+        (tally.failed, "failed"),
+    ];
     for (n, what) in counts {
         if n > 0 {
             parts.push(format!("{} {what}", count(n)));
@@ -107,17 +124,25 @@ fn row_line(row: &Row, width: usize, canvas: &Canvas) -> String {
     };
     let label = clean(&row.label);
     let label = console::pad_str(&label, width, console::Alignment::Left, Some("…"));
-    let told = if row.is_group() { group(row, canvas) } else { single(row, canvas) };
+    let told = if row.is_group() {
+        group(row, canvas)
+    } else {
+        single(row, canvas)
+    };
     format!("{sign} {label}  {told}")
 }
 
 fn single(row: &Row, canvas: &Canvas) -> String {
     match row.mark() {
         Mark::Waiting => canvas.paint.dim("waiting"),
-        Mark::Running => row.since.map_or_else(String::new, |since| duration(micros(canvas.now, since))),
+        Mark::Running => row
+            .since
+            .map_or_else(String::new, |since| duration(micros(canvas.now, since))),
         Mark::Ok => duration(row.took_us),
         Mark::Memo => canvas.paint.memo(&saved(row)),
-        Mark::Failed => canvas.paint.bad(&clean(row.error.as_deref().unwrap_or("error"))),
+        Mark::Failed => canvas
+            .paint
+            .bad(&clean(row.error.as_deref().unwrap_or("error"))),
     }
 }
 
@@ -142,8 +167,16 @@ fn group(row: &Row, canvas: &Canvas) -> String {
         parts.push(canvas.paint.memo(&text));
     }
     if tally.failed > 0 {
-        let reason = row.error.as_deref().map(|error| format!(": {}", clean(error))).unwrap_or_default();
-        parts.push(canvas.paint.bad(&format!("{} failed{reason}", count(tally.failed))));
+        let reason = row
+            .error
+            .as_deref()
+            .map(|error| format!(": {}", clean(error)))
+            .unwrap_or_default();
+        parts.push(
+            canvas
+                .paint
+                .bad(&format!("{} failed{reason}", count(tally.failed))),
+        );
     }
     format!("{bar}  {}", parts.join(" · "))
 }
@@ -175,11 +208,24 @@ mod tests {
     }
 
     fn tally(running: u64, ended: u64, memo: u64, failed: u64) -> Tally {
-        Tally { running, executed: ended - memo, memo, failed, ended }
+        Tally {
+            running,
+            executed: ended - memo,
+            memo,
+            failed,
+            ended,
+        }
     }
 
     fn canvas(lines: usize, now: Instant) -> Canvas {
-        Canvas { lines, columns: 80, paint: Paint::PLAIN, now, turn: 0, stopping: false }
+        Canvas {
+            lines,
+            columns: 80,
+            paint: Paint::PLAIN,
+            now,
+            turn: 0,
+            stopping: false,
+        }
     }
 
     #[test]
@@ -189,13 +235,22 @@ mod tests {
             (row("a", 1, tally(0, 0, 0, 0)), "· a  waiting"),
             (row("a", 1, tally(0, 1, 0, 0)), "✓ a  41 ms"),
             (row("a", 1, tally(0, 1, 1, 0)), "↺ a  saved 1.5 ms"),
-            (row("a", 1, tally(0, 1, 0, 1)), "✗ a  not an image\\u{1b}[2J"),
-            (row("a", 200, tally(2, 50, 0, 0)), "⠋ a  █████░░░░░░░░░░░░░░░  50/200 · 2 running · 41 ms"),
+            (
+                row("a", 1, tally(0, 1, 0, 1)),
+                "✗ a  not an image\\u{1b}[2J",
+            ),
+            (
+                row("a", 200, tally(2, 50, 0, 0)),
+                "⠋ a  █████░░░░░░░░░░░░░░░  50/200 · 2 running · 41 ms",
+            ),
             (
                 row("a", 200, tally(0, 200, 100, 1)),
                 "✗ a  ████████████████████  200/200 · 41 ms · 100 from memory, saved 1.5 ms · 1 failed: not an image\\u{1b}[2J",
             ),
-            (row("none", 0, tally(0, 0, 0, 0)), "✓ none  ████████████████████  0/0 · 41 ms"),
+            (
+                row("none", 0, tally(0, 0, 0, 0)),
+                "✓ none  ████████████████████  0/0 · 41 ms",
+            ),
         ] {
             assert_eq!(row_line(&row, row.label.len(), &canvas(9, now)), expect);
         }
@@ -207,7 +262,12 @@ mod tests {
         let mut rows: Vec<Row> = (0..50).map(done).collect();
         rows.push(row("waits", 1, tally(0, 0, 0, 0)));
         rows.push(row("broken", 1, tally(0, 1, 0, 1)));
-        let labels = |room| choose(&rows, room).iter().map(|row| row.label.clone()).collect::<Vec<_>>();
+        let labels = |room| {
+            choose(&rows, room)
+                .iter()
+                .map(|row| row.label.clone())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(labels(4), ["done0", "waits", "broken"]);
         assert_eq!(labels(2), ["broken"]);
         assert_eq!(labels(1), Vec::<String>::new());

@@ -1,12 +1,12 @@
 //! Follows a run on stderr: a live tree on a terminal, one plain line per ended task elsewhere, nothing with
 //! `--quiet`.
 
-use super::board::{Board, Ended, MAX_ERRORS, REUSED};
+use super::board::{Board, Ended, MAX_ERRORS};
 use super::frame::{self, Canvas};
 use super::human::{clean, counted, duration};
 use super::term::{self, Paint};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ipvm_node::{Cancel, Progress, RunReport, Status};
+use ipvm_node::{Cancel, Progress, Status};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -51,27 +51,38 @@ impl Follower {
     }
 
     /// Ends the following; on a terminal the last picture and the errors in full stay on the screen.
-    pub(crate) fn finish(self, report: &RunReport) {
+    pub(crate) fn finish(self) {
         if let Self::Live(tree) = self {
-            tree.finish(report);
+            tree.finish();
         }
     }
 }
 
 /// Applies an event to the board, and tells of each step that ended by it.
-fn apply(board: &mut Option<Box<Board>>, progress: &Progress<'_>, mut told: impl FnMut(&Board, &Ended<'_>)) {
+fn apply(
+    board: &mut Option<Box<Board>>,
+    progress: &Progress<'_>,
+    mut told: impl FnMut(&Board, &Ended<'_>),
+) {
     let now = Instant::now();
     match (progress, board.as_mut()) {
-        (Progress::Began { prepared, reused }, _) => {
-            let board = board.insert(Box::new(Board::new(prepared, now)));
-            for step in *reused {
-                if board.reused(*step, now) {
-                    told(board, &Ended { step: *step, ..REUSED });
-                }
-            }
+        (Progress::Began { prepared }, _) => {
+            *board = Some(Box::new(Board::new(prepared, now)));
         }
         (Progress::Started { step }, Some(board)) => board.started(*step, now),
-        (Progress::Ended { step, status, memo, took_us, saved_us, because, error }, Some(board)) => {
+        (
+            Progress::Ended {
+                step,
+                status,
+                memo,
+                took_us,
+                saved_us,
+                because,
+                error,
+            },
+            Some(board),
+        ) => {
+            let because_of = because.map(|input| format!("because of {}", board.label(input)));
             let ended = Ended {
                 step: *step,
                 status: *status,
@@ -79,7 +90,7 @@ fn apply(board: &mut Option<Box<Board>>, progress: &Progress<'_>, mut told: impl
                 took_us: *took_us,
                 saved_us: *saved_us,
                 because: *because,
-                error: error.as_deref(),
+                error: because_of.as_deref().or(error.as_deref()),
             };
             if board.ended(&ended, now) {
                 told(board, &ended);
@@ -90,18 +101,23 @@ fn apply(board: &mut Option<Box<Board>>, progress: &Progress<'_>, mut told: impl
 }
 
 fn plain(board: &mut Option<Box<Board>>, progress: &Progress<'_>) {
-    apply(board, progress, |board, ended| term::note(&line(board.label(ended.step), ended)));
+    apply(board, progress, |board, ended| {
+        term::note(&line(board.label(ended.step), ended))
+    });
 }
 
 /// One ended task: `ok small 41 ms`, `memo small saved 41 ms`, `error small: reason`.
 fn line(label: &str, ended: &Ended<'_>) -> String {
     let label = clean(label);
     match (ended.status, ended.memo) {
-        (Status::Error, _) => format!("error {label}: {}", clean(ended.error.unwrap_or("no message"))),
-        (_, true) if ended.saved_us == 0 => format!("memo {label}"),
+        (Status::Error, _) => error_line(&label, ended.error.unwrap_or("no message")),
         (_, true) => format!("memo {label} saved {}", duration(ended.saved_us)),
         (_, false) => format!("ok {label} {}", duration(ended.took_us)),
     }
+}
+
+fn error_line(label: &str, message: &str) -> String {
+    format!("error {}: {}", clean(label), clean(message))
 }
 
 /// A tree that a thread of its own redraws, so that an event costs no drawing and a long task still shows time
@@ -140,32 +156,51 @@ impl LiveTree {
             stopping,
         });
         let (theirs, their_bar) = (Arc::clone(&shared), bar.clone());
-        let drawer = std::thread::Builder::new().name("ipvm-tree".into()).spawn(move || draw_until_over(&theirs, &their_bar));
-        Self { shared, bar, drawer: drawer.ok() }
+        let drawer = std::thread::Builder::new()
+            .name("ipvm-tree".into())
+            .spawn(move || draw_until_over(&theirs, &their_bar));
+        Self {
+            shared,
+            bar,
+            drawer: drawer.ok(),
+        }
     }
 
     fn observe(&mut self, progress: &Progress<'_>) {
         apply(&mut self.shared.board(), progress, |_, _| ());
     }
 
-    fn finish(mut self, report: &RunReport) {
+    fn finish(mut self) {
         self.stop_drawing();
         self.bar.finish_and_clear();
-        let mut board = self.shared.board();
-        let Some(board) = board.as_mut() else { return };
-        board.reconcile(report);
+        let board = self.shared.board();
+        let Some(board) = board.as_ref() else { return };
         let paint = Paint::stderr();
         let (_, columns) = term::size();
-        let canvas = Canvas { lines: LAST_ROWS + 1, columns, paint, now: Instant::now(), turn: 0, stopping: false };
+        let canvas = Canvas {
+            lines: LAST_ROWS + 1,
+            columns,
+            paint,
+            now: Instant::now(),
+            turn: 0,
+            stopping: false,
+        };
         for line in frame::lines(board, &canvas) {
             term::note(&line);
         }
-        for (label, message) in &board.errors {
-            term::note(&format!("{} {}: {}", paint.bad("error"), clean(label), clean(message)));
+        for (label, message) in board.errors.iter().take(MAX_ERRORS) {
+            term::note(&format!(
+                "{} {}: {}",
+                paint.bad("error"),
+                clean(label),
+                clean(message)
+            ));
         }
-        if board.errors.len() == MAX_ERRORS && board.tally.failed > MAX_ERRORS as u64 {
+        if board.errors.len() > MAX_ERRORS {
             let failed = counted(board.tally.failed, "task");
-            term::note(&format!("… {failed} failed in all; `ipvm workflow show` lists them"));
+            term::note(&format!(
+                "… {failed} failed in all; `ipvm workflow show` lists them"
+            ));
         }
     }
 
@@ -199,7 +234,9 @@ fn draw_until_over(shared: &Shared, bar: &ProgressBar) {
         if shared.over.load(Ordering::Acquire) {
             return;
         }
-        let Some(board) = guard.as_ref() else { continue };
+        let Some(board) = guard.as_ref() else {
+            continue;
+        };
         let (rows, columns) = term::size();
         let canvas = Canvas {
             lines: rows.saturating_sub(MARGIN),
@@ -222,12 +259,25 @@ mod tests {
 
     #[test]
     fn a_line_tells_what_was_durably_done() {
-        let ended = |status, memo, took_us, saved_us, error| Ended { step: 0, status, memo, took_us, saved_us, because: None, error };
+        let ended = |status, memo, took_us, saved_us, error| Ended {
+            step: 0,
+            status,
+            memo,
+            took_us,
+            saved_us,
+            because: None,
+            error,
+        };
         for (ended, expect) in [
             (ended(Status::Ok, false, 41_000, 0, None), "ok small 41 ms"),
-            (ended(Status::Ok, true, 0, 41_000, None), "memo small saved 41 ms"),
-            (REUSED, "memo small"),
-            (ended(Status::Error, false, 5, 0, Some("no\nimage")), "error small: no\\nimage"),
+            (
+                ended(Status::Ok, true, 0, 41_000, None),
+                "memo small saved 41 ms",
+            ),
+            (
+                ended(Status::Error, false, 5, 0, Some("no\nimage")),
+                "error small: no\\nimage",
+            ),
         ] {
             assert_eq!(line("small", &ended), expect);
         }

@@ -34,7 +34,11 @@ impl Table {
             let mut line = String::new();
             for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
                 let gap = " ".repeat(width.saturating_sub(console::measure_text_width(cell)));
-                let (before, after) = if self.right.contains(&column) { (gap.as_str(), "") } else { ("", gap.as_str()) };
+                let (before, after) = if self.right.contains(&column) {
+                    (gap.as_str(), "")
+                } else {
+                    ("", gap.as_str())
+                };
                 line.push_str(before);
                 line.push_str(cell);
                 line.push_str(after);
@@ -70,6 +74,9 @@ mod tests {
         let mut out = Vec::new();
         table.write(&mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert_eq!(text, "WHAT    TOOK  NOTE\ngrüße   4 ms\n\u{1b}[31mx\u{1b}[0m      41 ms  memo\n");
+        assert_eq!(
+            text,
+            "WHAT    TOOK  NOTE\ngrüße   4 ms\n\u{1b}[31mx\u{1b}[0m      41 ms  memo\n"
+        );
     }
 }

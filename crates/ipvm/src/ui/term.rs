@@ -11,7 +11,10 @@ pub(crate) struct Out {
 
 impl Out {
     pub(crate) fn new() -> Self {
-        Self { inner: io::BufWriter::with_capacity(64 * 1024, io::stdout()), closed: false }
+        Self {
+            inner: io::BufWriter::with_capacity(64 * 1024, io::stdout()),
+            closed: false,
+        }
     }
 
     /// True once the reader is gone: a long stream may stop early.
@@ -89,11 +92,17 @@ impl Paint {
 
     fn when(terminal: bool) -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { on: terminal && !refused && !is_dumb() }
+        Self {
+            on: terminal && !refused && !is_dumb(),
+        }
     }
 
     fn wrap(self, code: &str, text: &str) -> String {
-        if self.on { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        if self.on {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     pub(crate) fn bold(self, text: &str) -> String {

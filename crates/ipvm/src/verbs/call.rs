@@ -1,5 +1,6 @@
 //! `ipvm call`: one function of a module, or the list of its functions.
 
+use super::run::carry_out;
 use crate::cli::Call;
 use crate::context::Context;
 use crate::fault::{Code, Fault};
@@ -9,7 +10,6 @@ use crate::ui::human::clean;
 use crate::ui::json;
 use crate::ui::term::{self, Paint};
 use crate::value::{self, Body};
-use super::run::carry_out;
 use ipvm_ipld::Ipld;
 use ipvm_node::{CallRequest, RunOptions};
 use ipvm_ucan::Outcome;
@@ -20,14 +20,30 @@ pub(crate) fn call(context: &mut Context, verb: Call) -> anyhow::Result<Code> {
     let node = context.writer()?;
     let Some(function) = verb.function else {
         if verb.output.is_some() {
-            return Err(Fault::usage("-o needs a function to call", "name one; without -o they are listed").into());
+            return Err(Fault::usage(
+                "-o needs a function to call",
+                "name one; without -o they are listed",
+            )
+            .into());
         }
         let (module, interface) = node.interface(&verb.module)?;
         return list(context, &module.to_string(), &interface, verb.json);
     };
-    let request = CallRequest { module: verb.module, function, args: verb.args };
+    let request = CallRequest {
+        module: verb.module,
+        function,
+        args: verb.args,
+    };
     let prepared = node.prepare_call(&request)?;
-    let ran = carry_out(context, &node, &prepared, &RunOptions { memo: true, again: false })?;
+    let ran = carry_out(
+        context,
+        &node,
+        &prepared,
+        &RunOptions {
+            memo: true,
+            again: false,
+        },
+    )?;
     let step = ran.report.steps.first();
     let outcome = match step.and_then(|step| step.receipt) {
         Some(receipt) => Some(node.outcome(&receipt)?),
@@ -50,14 +66,23 @@ pub(crate) fn call(context: &mut Context, verb: Call) -> anyhow::Result<Code> {
         Some(Outcome::Ok(value)) => print(context, &value, verb.output.as_deref())?,
         Some(Outcome::Error(error)) => {
             let label = step.map_or("", |step| step.label.as_str());
-            term::note(&format!("{} {}: {}", Paint::stderr().bad("error:"), clean(label), value::reason(&error)));
+            term::note(&format!(
+                "{} {}: {}",
+                Paint::stderr().bad("error:"),
+                clean(label),
+                value::reason(&error)
+            ));
         }
         None => context.note("stopped; the same command goes on from there"),
     }
-    Ok(ran.code())
+    Ok(ran.code(false))
 }
 
-fn print(context: &mut Context, value: &Ipld, written: Option<&std::path::Path>) -> anyhow::Result<()> {
+fn print(
+    context: &mut Context,
+    value: &Ipld,
+    written: Option<&std::path::Path>,
+) -> anyhow::Result<()> {
     if let Some(path) = written {
         context.out.write_all(path.as_os_str().as_encoded_bytes())?;
         writeln!(context.out)?;
@@ -67,12 +92,19 @@ fn print(context: &mut Context, value: &Ipld, written: Option<&std::path::Path>)
     if let Ipld::Link(cid) = value
         && value::is_content(cid)
     {
-        context.note(&format!("the result is content: `-o FILE` or `ipvm get {cid} -o FILE` writes its bytes"));
+        context.note(&format!(
+            "the result is content: `-o FILE` or `ipvm get {cid} -o FILE` writes its bytes"
+        ));
     }
     Ok(())
 }
 
-fn list(context: &mut Context, module: &str, interface: &Interface, as_json: bool) -> anyhow::Result<Code> {
+fn list(
+    context: &mut Context,
+    module: &str,
+    interface: &Interface,
+    as_json: bool,
+) -> anyhow::Result<Code> {
     if as_json {
         json::object(&mut context.out, |o| {
             o.text("module", module)?;
@@ -99,7 +131,10 @@ pub(crate) fn write_functions(o: &mut json::Object<'_>, interface: &Interface) -
                         })
                     })
                 })?;
-                o.maybe("result", function.result.as_ref().map(ToString::to_string).as_deref())?;
+                o.maybe(
+                    "result",
+                    function.result.as_ref().map(ToString::to_string).as_deref(),
+                )?;
                 o.maybe("unsupported", function.unsupported())
             })
         })
@@ -112,7 +147,10 @@ pub(crate) fn print_functions(out: &mut dyn Write, interface: &Interface) -> any
         let text = function.to_string();
         let unique = interface.find(function.short_name()).is_ok();
         let prefix = if unique { "" } else { interface_of(function) };
-        let remark = function.unsupported().map(|ty| format!("  # cannot be called: {ty}")).unwrap_or_default();
+        let remark = function
+            .unsupported()
+            .map(|ty| format!("  # cannot be called: {ty}"))
+            .unwrap_or_default();
         writeln!(out, "{}", clean(&format!("{prefix}{text}{remark}")))?;
     }
     Ok(())
@@ -120,5 +158,8 @@ pub(crate) fn print_functions(out: &mut dyn Write, interface: &Interface) -> any
 
 /// What stands before the short name in the full one.
 fn interface_of(function: &Function) -> &str {
-    function.name.strip_suffix(function.short_name()).unwrap_or("")
+    function
+        .name
+        .strip_suffix(function.short_name())
+        .unwrap_or("")
 }

@@ -16,10 +16,21 @@ use std::path::{Path, PathBuf};
 pub(crate) fn add(context: &mut Context, verb: &Add) -> anyhow::Result<Code> {
     let node = context.writer()?;
     let stdin = verb.path == Path::new("-");
-    let bar = bar(context, if stdin { None } else { std::fs::metadata(&verb.path).ok().map(|found| found.len()) });
+    let bar = bar(
+        context,
+        if stdin {
+            None
+        } else {
+            std::fs::metadata(&verb.path).ok().map(|found| found.len())
+        },
+    );
     let mut progress = |read| bar.set_position(read);
     let added = match stdin {
-        true => node.add_reader(io::stdin().lock(), Path::new("standard input"), &mut progress)?,
+        true => node.add_reader(
+            io::stdin().lock(),
+            Path::new("standard input"),
+            &mut progress,
+        )?,
         false => node.add(&verb.path, &mut progress)?,
     };
     bar.finish_and_clear();
@@ -38,7 +49,11 @@ fn bar(context: &Context, length: Option<u64>) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr_with_hz(10));
-    let template = if length.is_some() { "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}" } else { "{bytes}  {bytes_per_sec}" };
+    let template = if length.is_some() {
+        "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}"
+    } else {
+        "{bytes}  {bytes_per_sec}"
+    };
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
@@ -52,10 +67,16 @@ pub(crate) fn cat(context: &mut Context, verb: &Cat) -> anyhow::Result<Code> {
     let written = node.export(&cid, &mut |bytes| {
         out.write_all(bytes)?;
         // Nobody reads on: stop reading the store too.
-        if out.is_closed() { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+        if out.is_closed() {
+            Err(io::ErrorKind::BrokenPipe.into())
+        } else {
+            Ok(())
+        }
     });
     match written {
-        Err(NodeError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Code::Done),
+        Err(NodeError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Ok(Code::Done)
+        }
         written => Ok(written.map(|_| Code::Done)?),
     }
 }
@@ -63,7 +84,9 @@ pub(crate) fn cat(context: &mut Context, verb: &Cat) -> anyhow::Result<Code> {
 pub(crate) fn get(context: &mut Context, verb: Get) -> anyhow::Result<Code> {
     let node = context.reader()?;
     let cid = content(&node, &verb.cid)?;
-    let path = verb.output.unwrap_or_else(|| PathBuf::from(cid.to_string()));
+    let path = verb
+        .output
+        .unwrap_or_else(|| PathBuf::from(cid.to_string()));
     outputs::write_named(&path, |file| {
         node.export(&cid, &mut |bytes| file.write_all(bytes))?;
         Ok(())

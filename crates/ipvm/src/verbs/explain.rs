@@ -22,13 +22,21 @@ pub(crate) fn explain(context: &mut Context, verb: Explain) -> anyhow::Result<Co
         _ => {
             // Reading a workflow adds the files that it names, as `run` does.
             let node = context.writer()?;
-            let request = FileRequest { file: verb.what.into(), set: verb.source.set, allow: verb.source.allow_path };
+            let request = FileRequest {
+                file: verb.what.into(),
+                set: verb.source.set,
+                allow: verb.source.allow_path,
+            };
             node.explain(&node.prepare(&request)?)?
         }
     };
     let out = &mut context.out;
     if verb.json {
-        json::list(out, |list| found.iter().try_for_each(|one| list.object(|o| write(o, one))))?;
+        json::list(out, |list| {
+            found
+                .iter()
+                .try_for_each(|one| list.object(|o| write(o, one)))
+        })?;
         writeln!(out)?;
     } else {
         let mut table = Table::default();
@@ -40,20 +48,41 @@ pub(crate) fn explain(context: &mut Context, verb: Explain) -> anyhow::Result<Co
 
 /// Whether this can only be the beginning of a CID: no file has the name.
 fn is_prefix(name: &str) -> bool {
-    name.starts_with("baf") && name.chars().all(|c| c.is_ascii_alphanumeric()) && !Path::new(name).exists()
+    name.starts_with("baf")
+        && name.chars().all(|c| c.is_ascii_alphanumeric())
+        && !Path::new(name).exists()
 }
 
 fn row(one: &Explanation) -> [String; 3] {
     let paint = Paint::stdout();
-    let name = one.label.as_deref().map_or_else(|| one.task.to_string(), |label| clean(label).into_owned());
+    let name = one
+        .label
+        .as_deref()
+        .map_or_else(|| one.task.to_string(), |label| clean(label).into_owned());
     let (word, why) = match &one.why {
-        Why::Hit { receipt, started, saved_us, by } => {
-            let same = if *by == "task" { "the same task" } else { "the same computation" };
-            let text = format!("{same}, done {}, saves {}: {receipt}", time(*started), duration(*saved_us));
+        Why::Hit {
+            receipt,
+            started,
+            saved_us,
+            by,
+        } => {
+            let same = if *by == "task" {
+                "the same task"
+            } else {
+                "the same computation"
+            };
+            let text = format!(
+                "{same}, done {}, saves {}: {receipt}",
+                time(*started),
+                duration(*saved_us)
+            );
             (paint.memo("hit"), text)
         }
         Why::Miss { reasons } => {
-            let reasons: Vec<String> = reasons.iter().map(|reason| clean(&reason.to_string()).into_owned()).collect();
+            let reasons: Vec<String> = reasons
+                .iter()
+                .map(|reason| clean(&reason.to_string()).into_owned())
+                .collect();
             (paint.busy("miss"), reasons.join("; "))
         }
     };
@@ -64,7 +93,12 @@ fn write(o: &mut Object<'_>, one: &Explanation) -> Done {
     o.maybe("label", one.label.as_deref())?;
     o.text("task", &one.task.to_string())?;
     match &one.why {
-        Why::Hit { receipt, started, saved_us, by } => {
+        Why::Hit {
+            receipt,
+            started,
+            saved_us,
+            by,
+        } => {
             o.text("verdict", "hit")?;
             o.text("by", by)?;
             o.text("receipt", &receipt.to_string())?;
@@ -73,7 +107,11 @@ fn write(o: &mut Object<'_>, one: &Explanation) -> Done {
         }
         Why::Miss { reasons } => {
             o.text("verdict", "miss")?;
-            o.list("reasons", |list| reasons.iter().try_for_each(|reason| list.text(&reason.to_string())))
+            o.list("reasons", |list| {
+                reasons
+                    .iter()
+                    .try_for_each(|reason| list.text(&reason.to_string()))
+            })
         }
     }
 }

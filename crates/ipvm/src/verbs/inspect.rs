@@ -42,15 +42,25 @@ struct Found {
 
 pub(crate) fn inspect(context: &mut Context, verb: &Inspect) -> anyhow::Result<Code> {
     let path = Path::new(&verb.what);
-    let found = if path.exists() { of_file(context, path)? } else { of_cid(&context.reader()?, &verb.what)? };
+    let found = if path.exists() {
+        of_file(context, path)?
+    } else {
+        of_cid(&context.reader()?, &verb.what)?
+    };
     let out = &mut context.out;
-    if verb.json { write_json(out, &found)? } else { write_text(out, &found)? }
+    if verb.json {
+        write_json(out, &found)?
+    } else {
+        write_text(out, &found)?
+    }
     Ok(Code::Done)
 }
 
 fn of_cid(node: &Node, name: &str) -> anyhow::Result<Found> {
     let cid = node.find_cid(name)?;
-    let block = node.block(&cid)?.ok_or_else(|| value::not_here(&cid))?;
+    let Some(block) = node.block(&cid)? else {
+        return of_known_task(node, &cid);
+    };
     if cid.codec() == codec::DAG_CBOR {
         let mut found = of_value(cid, &block)?;
         if found.kind == "workflow" {
@@ -58,12 +68,36 @@ fn of_cid(node: &Node, name: &str) -> anyhow::Result<Found> {
         }
         return Ok(found);
     }
-    let size = unixfs::size(&cid, &mut |part: &Cid| node.block(part)?.ok_or_else(|| value::not_here(part)));
-    let kind = if cid.codec() == codec::RAW { "raw content" } else { "file (UnixFS)" };
+    let size = unixfs::size(&cid, &mut |part: &Cid| {
+        node.block(part)?.ok_or_else(|| value::not_here(part))
+    });
+    let kind = if cid.codec() == codec::RAW {
+        "raw content"
+    } else {
+        "file (UnixFS)"
+    };
     let mut found = Found::content(kind, cid, size.with_context(|| format!("{cid}"))?);
     if is_wasm(node, &cid)? {
         found.wasm(node.interface(&cid.to_string())?.1);
     }
+    Ok(found)
+}
+
+/// A task has no block of its own: it is read out of the invocation that a receipt of it answers.
+fn of_known_task(node: &Node, cid: &Cid) -> anyhow::Result<Found> {
+    let Some(receipt) = node.receipts_of_task(cid)?.pop() else {
+        return Err(value::not_here(cid));
+    };
+    let invocation = node.invocation_of(&receipt)?;
+    let asked = invocation.payload().clone();
+    let task = Task {
+        sub: asked.sub,
+        cmd: asked.cmd,
+        args: asked.args,
+        nonce: asked.nonce,
+    };
+    let mut found = of_value(*cid, task.block()?.data())?;
+    found.fact("receipt", receipt.cid().to_string());
     Ok(found)
 }
 
@@ -72,7 +106,11 @@ fn is_wasm(node: &Node, cid: &Cid) -> anyhow::Result<bool> {
     let mut head: Vec<u8> = Vec::new();
     let read = node.export(cid, &mut |bytes| {
         head.extend(bytes.iter().take(WASM_MAGIC.len() - head.len()));
-        if head.len() < WASM_MAGIC.len() { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
+        if head.len() < WASM_MAGIC.len() {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::Interrupted.into())
+        }
     });
     match read {
         Err(error) if head.len() < WASM_MAGIC.len() => Err(error.into()),
@@ -84,7 +122,10 @@ fn of_file(context: &Context, path: &Path) -> anyhow::Result<Found> {
     let failed = || format!("cannot read {}", path.display());
     let mut head = Vec::new();
     let mut file = File::open(path).with_context(failed)?;
-    (&mut file).take(MAX_BLOCK_BYTES as u64 + 1).read_to_end(&mut head).with_context(failed)?;
+    (&mut file)
+        .take(MAX_BLOCK_BYTES as u64 + 1)
+        .read_to_end(&mut head)
+        .with_context(failed)?;
     if is_workflow(path, &head) {
         return of_workflow_file(context, path);
     }
@@ -107,7 +148,9 @@ fn of_file(context: &Context, path: &Path) -> anyhow::Result<Found> {
 
 /// Whether bytes begin like a DAG-CBOR list or map. Almost any short text begins like some DAG-CBOR scalar.
 fn is_list_or_map(bytes: &[u8]) -> bool {
-    bytes.first().is_some_and(|first| (0x80..0xc0).contains(first))
+    bytes
+        .first()
+        .is_some_and(|first| (0x80..0xc0).contains(first))
 }
 
 /// The CID that `ipvm add` gives to what was read already and what is still to be read.
@@ -120,7 +163,9 @@ fn address(head: &[u8], rest: &mut dyn Read) -> io::Result<(Cid, u64)> {
     loop {
         match rest.read(&mut buffer) {
             Ok(0) => return builder.finish(&mut ignore).map_err(never),
-            Ok(n) => builder.push(buffer.get(..n).unwrap_or_default(), &mut ignore).map_err(never)?,
+            Ok(n) => builder
+                .push(buffer.get(..n).unwrap_or_default(), &mut ignore)
+                .map_err(never)?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -129,14 +174,26 @@ fn address(head: &[u8], rest: &mut dyn Read) -> io::Result<(Cid, u64)> {
 
 /// Whether a file is meant as a workflow: YAML or JSON by its name, with the key `ipvm` at the top.
 fn is_workflow(path: &Path, head: &[u8]) -> bool {
-    let named = path.extension().is_some_and(|end| end == "yaml" || end == "yml" || end == "json");
+    let named = path
+        .extension()
+        .is_some_and(|end| end == "yaml" || end == "yml" || end == "json");
     let text = String::from_utf8_lossy(head.get(..SNIFFED).unwrap_or(head));
-    let mut lines = text.lines().map(|line| line.trim_start_matches([' ', '{', '\u{feff}']));
-    named && lines.any(|line| ["ipvm:", "\"ipvm\":", "\"ipvm\" :"].iter().any(|key| line.starts_with(key)))
+    let mut lines = text
+        .lines()
+        .map(|line| line.trim_start_matches([' ', '{', '\u{feff}']));
+    named
+        && lines.any(|line| {
+            ["ipvm:", "\"ipvm\":", "\"ipvm\" :"]
+                .iter()
+                .any(|key| line.starts_with(key))
+        })
 }
 
 fn of_workflow_file(context: &Context, path: &Path) -> anyhow::Result<Found> {
-    let request = FileRequest { file: path.to_path_buf(), ..FileRequest::default() };
+    let request = FileRequest {
+        file: path.to_path_buf(),
+        ..FileRequest::default()
+    };
     let prepared = context.writer()?.prepare(&request)?;
     let root = prepared.workflow.encode()?.root;
     let mut found = of_value(*root.cid(), root.data())?;
@@ -154,7 +211,10 @@ fn of_workflow_file(context: &Context, path: &Path) -> anyhow::Result<Found> {
 fn tasks_of(workflow: &Workflow, found: &mut Found) -> anyhow::Result<()> {
     found.fact("tasks", count(workflow.steps.len() as u64));
     for (label, step) in &workflow.steps {
-        found.fact("task", format!("{}  {label}  {}", step.task.cid()?, what(&step.task)));
+        found.fact(
+            "task",
+            format!("{}  {label}  {}", step.task.cid()?, what(&step.task)),
+        );
     }
     Ok(())
 }
@@ -169,12 +229,18 @@ fn what(task: &Task) -> String {
 /// What one DAG-CBOR block is.
 fn of_value(cid: Cid, bytes: &[u8]) -> anyhow::Result<Found> {
     let value = cbor::decode(bytes, Limits::default()).with_context(|| format!("{cid}"))?;
-    let mut found = Found { value: None, ..Found::content("value (DAG-CBOR)", cid, bytes.len() as u64) };
+    let mut found = Found {
+        value: None,
+        ..Found::content("value (DAG-CBOR)", cid, bytes.len() as u64)
+    };
     found.in_full = true;
     if matches!(value, Ipld::List(_)) {
         of_token(bytes, &mut found);
     } else if let Ipld::Map(map) = &value {
-        if ["v", "nonce", "tasks"].iter().all(|key| map.contains_key(*key)) {
+        if ["v", "nonce", "tasks"]
+            .iter()
+            .all(|key| map.contains_key(*key))
+        {
             found.is("workflow");
         } else if let Ok(task) = Task::from_ipld(value.clone()) {
             found.is("task");
@@ -187,7 +253,8 @@ fn of_value(cid: Cid, bytes: &[u8]) -> anyhow::Result<Found> {
             found.in_full = true;
         } else if is_chunk(map.values()) {
             found.is("chunk of a workflow");
-            map.keys().for_each(|label| found.fact("task", label.clone()));
+            map.keys()
+                .for_each(|label| found.fact("task", label.clone()));
         }
     }
     found.value = Some(value);
@@ -196,7 +263,9 @@ fn of_value(cid: Cid, bytes: &[u8]) -> anyhow::Result<Found> {
 
 fn is_chunk<'a>(mut values: impl ExactSizeIterator<Item = &'a Ipld>) -> bool {
     let has_task = |value: &Ipld| match value {
-        Ipld::Map(step) => step.get("task").is_some_and(|task| Task::from_ipld(task.clone()).is_ok()),
+        Ipld::Map(step) => step
+            .get("task")
+            .is_some_and(|task| Task::from_ipld(task.clone()).is_ok()),
         _ => false,
     };
     values.len() > 0 && values.all(has_task)
@@ -217,11 +286,26 @@ fn of_token(bytes: &[u8], found: &mut Found) {
         found.is("delegation");
         found.fact("from", payload.iss.to_string());
         found.fact("to", payload.aud.to_string());
-        found.fact("subject", payload.sub.as_ref().map_or_else(|| "any (powerline)".to_owned(), ToString::to_string));
+        found.fact(
+            "subject",
+            payload
+                .sub
+                .as_ref()
+                .map_or_else(|| "any (powerline)".to_owned(), ToString::to_string),
+        );
         found.fact("command", payload.cmd.to_string());
-        payload.pol.iter().for_each(|statement| found.fact("policy", value::shown(statement)));
-        payload.nbf.into_iter().for_each(|from| found.fact("valid from", time(from)));
-        found.fact("valid until", payload.exp.map_or_else(|| "no end".to_owned(), time));
+        payload
+            .pol
+            .iter()
+            .for_each(|statement| found.fact("policy", value::shown(statement)));
+        payload
+            .nbf
+            .into_iter()
+            .for_each(|from| found.fact("valid from", time(from)));
+        found.fact(
+            "valid until",
+            payload.exp.map_or_else(|| "no end".to_owned(), time),
+        );
         delegation.verify_signature()
     } else if let Ok(invocation) = Invocation::decode(bytes) {
         let payload = invocation.payload();
@@ -231,18 +315,35 @@ fn of_token(bytes: &[u8], found: &mut Found) {
         found.fact("subject", payload.sub.to_string());
         found.fact("command", payload.cmd.to_string());
         found.fact("arguments", value::shown(&Ipld::Map(payload.args.clone())));
-        payload.prf.iter().for_each(|proof| found.fact("proof", proof.to_string()));
-        found.fact("valid until", payload.exp.map_or_else(|| "no end".to_owned(), time));
+        payload
+            .prf
+            .iter()
+            .for_each(|proof| found.fact("proof", proof.to_string()));
+        found.fact(
+            "valid until",
+            payload.exp.map_or_else(|| "no end".to_owned(), time),
+        );
         invocation.verify_signature()
     } else {
         return;
     };
-    found.fact("signature", signed.map_or_else(|error| format!("WRONG: {error}"), |()| "right".to_owned()));
+    found.fact(
+        "signature",
+        signed.map_or_else(|error| format!("WRONG: {error}"), |()| "right".to_owned()),
+    );
 }
 
 impl Found {
     fn content(kind: &'static str, cid: Cid, size: u64) -> Self {
-        Self { kind, cid, size, facts: Vec::new(), in_full: false, value: None, functions: None }
+        Self {
+            kind,
+            cid,
+            size,
+            facts: Vec::new(),
+            in_full: false,
+            value: None,
+            functions: None,
+        }
     }
 
     fn is(&mut self, kind: &'static str) {
@@ -268,7 +369,10 @@ fn write_json(out: &mut dyn Write, found: &Found) -> json::Done {
         if let Some(value) = &found.value {
             o.raw("value", &ipvm_ipld::json::to_string(value))?;
         }
-        found.functions.as_ref().map_or(Ok(()), |interface| write_functions(o, interface))
+        found
+            .functions
+            .as_ref()
+            .map_or(Ok(()), |interface| write_functions(o, interface))
     })?;
     writeln!(out)
 }
@@ -286,7 +390,11 @@ fn write_text(out: &mut dyn Write, found: &Found) -> anyhow::Result<()> {
         print_functions(out, interface)?;
     }
     if let Some(value) = found.value.as_ref().filter(|_| found.in_full) {
-        writeln!(out, "\n{}", clean_lines(&ipvm_ipld::json::to_string_pretty(value)))?;
+        writeln!(
+            out,
+            "\n{}",
+            clean_lines(&ipvm_ipld::json::to_string_pretty(value))
+        )?;
     }
     Ok(())
 }

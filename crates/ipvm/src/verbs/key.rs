@@ -29,7 +29,8 @@ fn new(context: &mut Context, json: bool) -> anyhow::Result<Code> {
         opened => {
             opened?;
             let message = format!("{} has its keys already", home.display());
-            let help = "`ipvm key show` prints them; for other keys set IPVM_HOME to another folder";
+            let help =
+                "`ipvm key show` prints them; for other keys set IPVM_HOME to another folder";
             return Err(Fault::usage(message, help).into());
         }
     }
@@ -58,8 +59,16 @@ fn show(context: &mut Context, node: &Node, json: bool) -> anyhow::Result<Code> 
 
 fn list(context: &mut Context, node: &Node, json: bool) -> anyhow::Result<Code> {
     let keys = [
-        ("owner", node.owner(), "the person: asks for work and owns the results"),
-        ("agent", node.agent(), "this home: does the work and signs the receipts"),
+        (
+            "owner",
+            node.owner(),
+            "the person: asks for work and owns the results",
+        ),
+        (
+            "agent",
+            node.agent(),
+            "this home: does the work and signs the receipts",
+        ),
     ];
     let out = &mut context.out;
     if json {

@@ -55,9 +55,19 @@ fn list(context: &mut Context, limit: usize, as_json: bool) -> anyhow::Result<Co
     let mut table = Table::with_heading(&["RECEIPT", "STARTED", "STATUS", "TOOK", "WHAT"]).right(3);
     for receipt in &receipts {
         let meta = &receipt.payload().meta;
-        let status = format!("{}{}", status(receipt), if meta.memo.is_some() { " ↺" } else { "" });
+        let status = format!(
+            "{}{}",
+            status(receipt),
+            if meta.memo.is_some() { " ↺" } else { "" }
+        );
         let what = clean(&what(&node, receipt)).into_owned();
-        table.row([receipt.cid().to_string(), time(meta.started), status, took(receipt), what]);
+        table.row([
+            receipt.cid().to_string(),
+            time(meta.started),
+            status,
+            took(receipt),
+            what,
+        ]);
     }
     table.write(out)?;
     Ok(Code::Done)
@@ -76,7 +86,9 @@ fn took(receipt: &Receipt) -> String {
 
 /// The function, else the command, that a receipt is about; nothing if its invocation is not here.
 fn what(node: &Node, receipt: &Receipt) -> String {
-    let Ok(invocation) = node.invocation_of(receipt) else { return String::new() };
+    let Ok(invocation) = node.invocation_of(receipt) else {
+        return String::new();
+    };
     let asked = invocation.payload();
     match asked.args.get("fun") {
         Some(Ipld::String(name)) => name.rsplit('#').next().unwrap_or(name).to_owned(),
@@ -107,10 +119,19 @@ fn show(context: &mut Context, one: &OneReceipt) -> anyhow::Result<Code> {
         json::object(out, |o| {
             write_head(o, &receipt)?;
             o.text("invocation", &meta.inv.to_string())?;
-            o.maybe("computation", meta.computation.map(|cid| cid.to_string()).as_deref())?;
+            o.maybe(
+                "computation",
+                meta.computation.map(|cid| cid.to_string()).as_deref(),
+            )?;
             o.text("engine", &meta.engine)?;
             o.raw("out", &value::outcome_json(&payload.out))?;
-            o.raw("run", &payload.run.as_ref().map_or_else(|| "null".to_owned(), ipvm_ipld::json::to_string))
+            o.raw(
+                "run",
+                &payload
+                    .run
+                    .as_ref()
+                    .map_or_else(|| "null".to_owned(), ipvm_ipld::json::to_string),
+            )
         })?;
         writeln!(out)?;
         return Ok(Code::Done);
@@ -156,22 +177,42 @@ fn trace(context: &mut Context, one: &OneReceipt) -> anyhow::Result<Code> {
 }
 
 /// Goes as deep as the walk did, which is limited.
-fn print_inputs(out: &mut dyn Write, trace: &Trace, indent: &str, paint: Paint) -> anyhow::Result<()> {
+fn print_inputs(
+    out: &mut dyn Write,
+    trace: &Trace,
+    indent: &str,
+    paint: Paint,
+) -> anyhow::Result<()> {
     for (place, input) in trace.inputs.iter().enumerate() {
         let last = place + 1 == trace.inputs.len();
-        let (branch, below) = if last { ("└ ", "  ") } else { ("├ ", "│ ") };
+        let (branch, below) = if last {
+            ("└ ", "  ")
+        } else {
+            ("├ ", "│ ")
+        };
         let lead = paint.dim(&format!("{indent}{branch}"));
         match input {
             TraceInput::Task(task) => {
                 writeln!(out, "{lead}{}", task_line(task, paint))?;
                 print_inputs(out, task, &format!("{indent}{below}"), paint)?;
             }
-            TraceInput::Content { cid, size: bytes, path } => {
-                let path = path.as_deref().map(|path| format!("{}  ", clean(path))).unwrap_or_default();
-                let bytes = bytes.map(|bytes| format!("  {}", size(bytes))).unwrap_or_default();
+            TraceInput::Content {
+                cid,
+                size: bytes,
+                path,
+            } => {
+                let path = path
+                    .as_deref()
+                    .map(|path| format!("{}  ", clean(path)))
+                    .unwrap_or_default();
+                let bytes = bytes
+                    .map(|bytes| format!("  {}", size(bytes)))
+                    .unwrap_or_default();
                 writeln!(out, "{lead}{path}{cid}{bytes}")?;
             }
-            TraceInput::Seen(task) => writeln!(out, "{lead}task {task}  (see elsewhere in this tree)")?,
+            TraceInput::Seen(task) => {
+                writeln!(out, "{lead}task {task}  (see elsewhere in this tree)")?
+            }
         }
     }
     Ok(())
@@ -180,7 +221,12 @@ fn print_inputs(out: &mut dyn Write, trace: &Trace, indent: &str, paint: Paint) 
 fn task_line(trace: &Trace, paint: Paint) -> String {
     let memo = if trace.memo.is_some() { " ↺" } else { "" };
     let what = paint.bold(&clean(&trace.what));
-    format!("{what}  {}{memo}  {}  by {}", trace.status.as_str(), trace.receipt, trace.executor)
+    format!(
+        "{what}  {}{memo}  {}  by {}",
+        trace.status.as_str(),
+        trace.receipt,
+        trace.executor
+    )
 }
 
 fn write_trace(o: &mut Object<'_>, trace: &Trace) -> Done {
@@ -226,15 +272,26 @@ fn verify(context: &mut Context, one: &OneReceipt) -> anyhow::Result<Code> {
         writeln!(out)?;
     } else {
         let paint = Paint::stdout();
-        let word = if verified.same { paint.good("same") } else { paint.bad("different") };
+        let word = if verified.same {
+            paint.good("same")
+        } else {
+            paint.bad("different")
+        };
         let mut table = Table::default();
         let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
         row("receipt", cid.to_string());
-        row("result", format!("{word}, executed again in {}", duration(verified.took_us)));
+        row(
+            "result",
+            format!("{word}, executed again in {}", duration(verified.took_us)),
+        );
         row("recorded", value::shown(&verified.recorded.to_ipld()));
         row("recomputed", value::shown(&verified.recomputed.to_ipld()));
         row("authority", clean(&verified.authority).into_owned());
         table.write(out)?;
     }
-    Ok(if verified.same { Code::Done } else { Code::Failed })
+    Ok(if verified.same {
+        Code::Done
+    } else {
+        Code::Failed
+    })
 }

@@ -24,9 +24,11 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    /// The exit code that the run asks for.
-    pub(crate) fn code(&self) -> Code {
+    /// The exit code that the run asks for; `complete` says whether all that was asked for is there,
+    /// which a failed step on the side does not change.
+    pub(crate) fn code(&self, complete: bool) -> Code {
         match self.report.status {
+            RunState::Error if complete => Code::Done,
             _ if self.interrupted && self.report.status == RunState::Cancelled => Code::Interrupted,
             RunState::Ok => Code::Done,
             RunState::Error | RunState::Cancelled | RunState::Running => Code::Failed,
@@ -36,14 +38,21 @@ impl Ran {
 
 pub(crate) fn run(context: &mut Context, verb: Run) -> anyhow::Result<Code> {
     let node = context.writer()?;
-    let request = FileRequest { file: verb.file, set: verb.source.set, allow: verb.source.allow_path };
+    let request = FileRequest {
+        file: verb.file,
+        set: verb.source.set,
+        allow: verb.source.allow_path,
+    };
     let prepared = node.prepare(&request)?;
     // Before the work: nobody wants to wait for results that cannot be written.
     let folder = match prepared.outputs.is_empty() {
         true => None,
         false => Some(OutputDir::create(verb.out.as_deref(), &prepared.name)?),
     };
-    let options = RunOptions { memo: !verb.no_memo, again: verb.again };
+    let options = RunOptions {
+        memo: !verb.no_memo,
+        again: verb.again,
+    };
     let ran = carry_out(context, &node, &prepared, &options)?;
     let outputs = match &folder {
         Some(folder) => Outputs::Files(write_outputs(&node, &prepared, &ran.report, folder)?),
@@ -55,25 +64,49 @@ pub(crate) fn run(context: &mut Context, verb: Run) -> anyhow::Result<Code> {
     } else {
         print(&mut context.out, &node, &ran.report, &outputs)?;
     }
-    Ok(ran.code())
+    let complete = matches!(&outputs, Outputs::Files(written) if written.len() == prepared.outputs.len());
+    Ok(ran.code(complete))
 }
 
 /// Runs what is prepared, followed on stderr, stopped by Ctrl-C.
-pub(crate) fn carry_out(context: &Context, node: &Node, prepared: &Prepared, options: &RunOptions) -> anyhow::Result<Ran> {
+pub(crate) fn carry_out(
+    context: &Context,
+    node: &Node,
+    prepared: &Prepared,
+    options: &RunOptions,
+) -> anyhow::Result<Ran> {
     let interrupt = Interrupt::listen()?;
     let mut follower = Follower::new(context.quiet, interrupt.cancel());
-    let report = node.run(prepared, options, interrupt.cancel(), &mut |progress| follower.observe(&progress))?;
-    follower.finish(&report);
-    Ok(Ran { report, interrupted: interrupt.was_asked() })
+    let report = node.run(prepared, options, interrupt.cancel(), &mut |progress| {
+        follower.observe(&progress)
+    })?;
+    follower.finish();
+    Ok(Ran {
+        report,
+        interrupted: interrupt.was_asked(),
+    })
 }
 
 /// Writes the outputs whose tasks are ok.
-fn write_outputs(node: &Node, prepared: &Prepared, report: &RunReport, folder: &OutputDir) -> anyhow::Result<Vec<(String, std::path::PathBuf)>> {
-    let steps: HashMap<&str, &StepReport> = report.steps.iter().map(|step| (step.label.as_str(), step)).collect();
+fn write_outputs(
+    node: &Node,
+    prepared: &Prepared,
+    report: &RunReport,
+    folder: &OutputDir,
+) -> anyhow::Result<Vec<(String, std::path::PathBuf)>> {
+    let steps: HashMap<&str, &StepReport> = report
+        .steps
+        .iter()
+        .map(|step| (step.label.as_str(), step))
+        .collect();
     let mut written = Vec::new();
     for output in &prepared.outputs {
-        let receipt = steps.get(output.label.as_str()).and_then(|step| step.receipt);
-        let Some(value) = ok_value(node, receipt)? else { continue };
+        let receipt = steps
+            .get(output.label.as_str())
+            .and_then(|step| step.receipt);
+        let Some(value) = ok_value(node, receipt)? else {
+            continue;
+        };
         let body = Body::of(node, value)?;
         let path = folder.write(&output.path, |file| body.write(node, file));
         let path = path.with_context(|| format!("output `{}`", output.label))?;
@@ -83,7 +116,9 @@ fn write_outputs(node: &Node, prepared: &Prepared, report: &RunReport, folder: &
 }
 
 fn ok_value(node: &Node, receipt: Option<Cid>) -> anyhow::Result<Option<Ipld>> {
-    let Some(receipt) = receipt else { return Ok(None) };
+    let Some(receipt) = receipt else {
+        return Ok(None);
+    };
     match node.outcome(&receipt)? {
         Outcome::Ok(value) => Ok(Some(value)),
         Outcome::Error(_) => Ok(None),
@@ -106,13 +141,23 @@ fn close(context: &Context, ran: &Ran, outputs: &Outputs, folder: Option<&Output
             [(_, path)] => context.note(&format!("wrote {}", clean(&path.to_string_lossy()))),
             many => {
                 let count = counted(many.len() as u64, "file");
-                context.note(&format!("wrote {count} in {}", clean(&folder.shown().to_string_lossy())));
+                context.note(&format!(
+                    "wrote {count} in {}",
+                    clean(&folder.shown().to_string_lossy())
+                ));
             }
         }
     }
     if ran.interrupted && report.status == RunState::Cancelled {
-        let done = report.steps.iter().filter(|step| step.status != Status::Pending).count() as u64;
-        context.note(&format!("{} kept; the same command goes on from there", counted(done, "finished task")));
+        let done = report
+            .steps
+            .iter()
+            .filter(|step| step.status != Status::Pending)
+            .count() as u64;
+        context.note(&format!(
+            "{} kept; the same command goes on from there",
+            counted(done, "finished task")
+        ));
     }
 }
 
@@ -125,7 +170,9 @@ fn print(out: &mut Out, node: &Node, report: &RunReport, outputs: &Outputs) -> a
                 writeln!(out)?;
             }
         }
-        Outputs::Values => report::values(node, report, |label, value| writeln!(out, "{}\t{value}", clean(label)))?,
+        Outputs::Values => report::values(node, report, |label, value| {
+            writeln!(out, "{}\t{value}", clean(label))
+        })?,
     }
     Ok(())
 }

@@ -32,7 +32,10 @@ pub(crate) fn man(context: &mut Context) -> anyhow::Result<Code> {
 
 /// The verbs below a command, each as a section of the one page.
 fn verbs_below(command: &Command, name: &str, out: &mut dyn Write) -> io::Result<()> {
-    for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+    for verb in command
+        .get_subcommands()
+        .filter(|verb| verb.get_name() != "help")
+    {
         let name = format!("{name} {}", verb.get_name());
         let man = Man::new(verb.clone());
         let mut page = Vec::new();
@@ -40,7 +43,11 @@ fn verbs_below(command: &Command, name: &str, out: &mut dyn Write) -> io::Result
         man.render_description_section(&mut page)?;
         man.render_options_section(&mut page)?;
         writeln!(out, ".SH \"{}\"", name.to_uppercase())?;
-        out.write_all(String::from_utf8_lossy(&page).replace(".SH ", ".SS ").as_bytes())?;
+        out.write_all(
+            String::from_utf8_lossy(&page)
+                .replace(".SH ", ".SS ")
+                .as_bytes(),
+        )?;
         write_notes(verb, ".SS EXAMPLES", out)?;
         verbs_below(verb, &name, out)?;
     }
@@ -49,9 +56,15 @@ fn verbs_below(command: &Command, name: &str, out: &mut dyn Write) -> io::Result
 
 /// What stands below the options in `--help`, line by line.
 fn write_notes(command: &Command, heading: &str, out: &mut dyn Write) -> io::Result<()> {
-    let Some(notes) = command.get_after_help() else { return Ok(()) };
+    let Some(notes) = command.get_after_help() else {
+        return Ok(());
+    };
     writeln!(out, "{heading}\n.nf")?;
-    for line in notes.to_string().lines().filter(|line| !line.starts_with("Example")) {
+    for line in notes
+        .to_string()
+        .lines()
+        .filter(|line| !line.starts_with("Example"))
+    {
         // `\&` keeps a leading point or quote from being a request.
         writeln!(out, "\\&{}", line.replace('\\', "\\e").replace('-', "\\-"))?;
     }

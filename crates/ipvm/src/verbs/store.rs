@@ -31,7 +31,11 @@ fn stat(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
         ("runs", "runs", stat.runs),
         ("blocks", "blocks", stat.blocks),
         ("block_files", "blocks in files", stat.block_files),
-        ("block_file_bytes", "size of these files", stat.block_file_bytes),
+        (
+            "block_file_bytes",
+            "size of these files",
+            stat.block_file_bytes,
+        ),
         ("main_bytes", "size of main.db", stat.main_bytes),
         ("wal_bytes", "size of its WAL", stat.wal_bytes),
         ("index_bytes", "size of index.db", stat.index_bytes),
@@ -40,15 +44,24 @@ fn stat(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
     if as_json {
         json::object(out, |o| {
             o.text("home", &node.home().to_string_lossy())?;
-            numbers.iter().try_for_each(|(name, _, n)| o.number(name, *n))
+            numbers
+                .iter()
+                .try_for_each(|(name, _, n)| o.number(name, *n))
         })?;
         writeln!(out)?;
         return Ok(Code::Done);
     }
     let mut table = Table::default();
-    table.row(["home".to_owned(), clean(&node.home().to_string_lossy()).into_owned()]);
+    table.row([
+        "home".to_owned(),
+        clean(&node.home().to_string_lossy()).into_owned(),
+    ]);
     for (name, words, n) in numbers {
-        let shown = if name.ends_with("bytes") { size(n) } else { count(n) };
+        let shown = if name.ends_with("bytes") {
+            size(n)
+        } else {
+            count(n)
+        };
         table.row([words.to_owned(), shown]);
     }
     table.write(out)?;
@@ -93,12 +106,25 @@ fn verify(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
     } else {
         print(out, &findings, unnamed, &summary)?;
     }
-    Ok(if summary.damage == 0 { Code::Done } else { Code::Failed })
+    Ok(if summary.damage == 0 {
+        Code::Done
+    } else {
+        Code::Failed
+    })
 }
 
-fn print(out: &mut dyn Write, findings: &[Finding], unnamed: u64, summary: &VerifySummary) -> io::Result<()> {
+fn print(
+    out: &mut dyn Write,
+    findings: &[Finding],
+    unnamed: u64,
+    summary: &VerifySummary,
+) -> io::Result<()> {
     for finding in findings {
-        let word = if finding.is_damage() { "damage" } else { "stray" };
+        let word = if finding.is_damage() {
+            "damage"
+        } else {
+            "stray"
+        };
         writeln!(out, "{word}: {}", clean(&finding.to_string()))?;
     }
     if unnamed > 0 {

@@ -36,11 +36,18 @@ fn list(context: &mut Context, limit: usize, as_json: bool) -> anyhow::Result<Co
         writeln!(out)?;
         return Ok(Code::Done);
     }
-    let mut table = Table::with_heading(&["WORKFLOW", "STARTED", "STATUS", "DONE", "NAME"]).right(3);
+    let mut table =
+        Table::with_heading(&["WORKFLOW", "STARTED", "STATUS", "DONE", "NAME"]).right(3);
     for run in &runs {
         let done = format!("{}/{}", run.done, run.tasks);
         let name = clean(&run.name).into_owned();
-        table.row([run.workflow.to_string(), time(run.started), run.status.as_str().to_owned(), done, name]);
+        table.row([
+            run.workflow.to_string(),
+            time(run.started),
+            run.status.as_str().to_owned(),
+            done,
+            name,
+        ]);
     }
     table.write(out)?;
     Ok(Code::Done)
@@ -61,7 +68,11 @@ fn cancel(context: &mut Context, id: &str) -> anyhow::Result<Code> {
     let (node, at_work) = context.writer_or_reader()?;
     let run = node.find_run(id)?;
     node.cancel_run(&run)?;
-    let word = if at_work { "asked to stop" } else { "cancelled" };
+    let word = if at_work {
+        "asked to stop"
+    } else {
+        "cancelled"
+    };
     context.note(&format!("{word}: {} {}", clean(&run.name), run.run));
     Ok(Code::Done)
 }

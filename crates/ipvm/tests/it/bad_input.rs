@@ -31,13 +31,29 @@ fn refused(home: &Home, text: impl AsRef<[u8]>, says: &[&str]) {
     home.file("w.yaml", text.as_ref());
     let began = Instant::now();
     let ran = home.run(&["run", "w.yaml"]);
-    let shown = String::from_utf8_lossy(text.as_ref()).chars().take(200).collect::<String>();
-    assert!(began.elapsed() < PATIENCE, "{shown}: took {:?}", began.elapsed());
-    assert!(matches!(ran.code, Some(1 | 2)), "{shown}: exit {:?}\n{}", ran.code, ran.err);
+    let shown = String::from_utf8_lossy(text.as_ref())
+        .chars()
+        .take(200)
+        .collect::<String>();
+    assert!(
+        began.elapsed() < PATIENCE,
+        "{shown}: took {:?}",
+        began.elapsed()
+    );
+    assert!(
+        matches!(ran.code, Some(1 | 2)),
+        "{shown}: exit {:?}\n{}",
+        ran.code,
+        ran.err
+    );
     assert!(ran.out.is_empty(), "{shown}: nothing on stdout");
     assert!(ran.err.starts_with("error:"), "{shown}: {}", ran.err);
     for part in says {
-        assert!(ran.err.contains(part), "{shown}: expected {part:?} in\n{}", ran.err);
+        assert!(
+            ran.err.contains(part),
+            "{shown}: expected {part:?} in\n{}",
+            ran.err
+        );
     }
 }
 
@@ -50,33 +66,69 @@ fn mistakes_in_a_file_are_named_with_place_and_remedy() {
         (call("[1, two]"), &["w.yaml:3:", "u32", "help:"]),
         (call("[1, -2]"), &["w.yaml:3:", "u32"]),
         (call("[1, 2.5]"), &["w.yaml:3:", "u32"]),
-        (call("[1, {file: missing.bin}]"), &["w.yaml:3:", "missing.bin", "help:"]),
-        (call("[1, {await: other}]"), &["w.yaml:3:", "other", "help:"]),
+        (
+            call("[1, {file: missing.bin}]"),
+            &["w.yaml:3:", "missing.bin", "help:"],
+        ),
+        (
+            call("[1, {await: other}]"),
+            &["w.yaml:3:", "other", "help:"],
+        ),
         (call("[1, {param: other}]"), &["w.yaml:3:", "other"]),
         (call("[1, {item: true}]"), &["w.yaml:3:", "each"]),
         (call("[1, {file: ../../etc/passwd}]"), &["w.yaml:3:"]),
-        (task("{ mod: missing.wasm, fun: add, args: [] }"), &["w.yaml:3:", "missing.wasm"]),
-        (task("{ mod: calc.wasm, fun: ad, args: [1, 2] }"), &["w.yaml:3:", "ad", "add"]),
-        (task("{ mod: calc.wasm, fun: add, arg: [1, 2] }"), &["w.yaml:3:", "\"arg\"", "args"]),
-        (task("{ mod: calc.wasm, fun: add, args: [1, 2], mod: x }"), &["w.yaml:3:", "mod"]),
+        (
+            task("{ mod: missing.wasm, fun: add, args: [] }"),
+            &["w.yaml:3:", "missing.wasm"],
+        ),
+        (
+            task("{ mod: calc.wasm, fun: ad, args: [1, 2] }"),
+            &["w.yaml:3:", "ad", "add"],
+        ),
+        (
+            task("{ mod: calc.wasm, fun: add, arg: [1, 2] }"),
+            &["w.yaml:3:", "\"arg\"", "args"],
+        ),
+        (
+            task("{ mod: calc.wasm, fun: add, args: [1, 2], mod: x }"),
+            &["w.yaml:3:", "mod"],
+        ),
         (
             "ipvm: \"0.2\"\ntasks:\n  a: { mod: calc.wasm, fun: add, args: [{await: b}, 1] }
   b: { mod: calc.wasm, fun: add, args: [{await: a}, 1] }\n"
                 .to_owned(),
             &["w.yaml:3:", "a → b → a", "help:"],
         ),
-        ("ipvm: \"9.9\"\ntasks: {}\n".to_owned(), &["w.yaml:1:", "9.9", "0.2", "help:"]),
+        (
+            "ipvm: \"9.9\"\ntasks: {}\n".to_owned(),
+            &["w.yaml:1:", "9.9", "0.2", "help:"],
+        ),
         ("tasks: {}\n".to_owned(), &["ipvm"]),
         ("ipvm: \"0.2\"\n".to_owned(), &["tasks"]),
-        ("ipvm: \"0.2\"\ntaskz: {}\n".to_owned(), &["w.yaml:2:", "taskz", "tasks"]),
-        (call("[1, 2]") + "outputs: { nope: x.jpg }\n", &["w.yaml:4:", "nope"]),
-        (call("[1, 2]") + "outputs: { t: ../x.jpg }\n", &["w.yaml:4:", "../x.jpg"]),
-        (call("[1, 2]") + "outputs: { t: /tmp/x.jpg }\n", &["w.yaml:4:", "/tmp/x.jpg"]),
+        (
+            "ipvm: \"0.2\"\ntaskz: {}\n".to_owned(),
+            &["w.yaml:2:", "taskz", "tasks"],
+        ),
+        (
+            call("[1, 2]") + "outputs: { nope: x.jpg }\n",
+            &["w.yaml:4:", "nope"],
+        ),
+        (
+            call("[1, 2]") + "outputs: { t: ../x.jpg }\n",
+            &["w.yaml:4:", "../x.jpg"],
+        ),
+        (
+            call("[1, 2]") + "outputs: { t: /tmp/x.jpg }\n",
+            &["w.yaml:4:", "/tmp/x.jpg"],
+        ),
     ];
     for (text, says) in cases {
         refused(&home, text, says);
     }
-    home.run(&["run", "absent.yaml"]).code(2).says("absent.yaml").says("help:");
+    home.run(&["run", "absent.yaml"])
+        .code(2)
+        .says("absent.yaml")
+        .says("help:");
     home.run(&["run", "."]).code(2);
 }
 
@@ -97,7 +149,11 @@ fn things_that_are_no_modules_are_named_as_what_they_are() {
     ];
     for (bytes, says) in cases {
         home.file("m.wasm", bytes);
-        refused(&home, task("{ mod: m.wasm, fun: f, args: [] }"), &["w.yaml:3:", says, "help:"]);
+        refused(
+            &home,
+            task("{ mod: m.wasm, fun: f, args: [] }"),
+            &["w.yaml:3:", says, "help:"],
+        );
     }
 }
 
@@ -106,7 +162,11 @@ fn hostile_files_are_refused_quickly() {
     let home = home();
     refused(&home, "[".repeat(200_000), &["w.yaml:"]);
     refused(&home, "{a: ".repeat(200_000), &["w.yaml:"]);
-    refused(&home, task(&format!("{{ args: {} }}", "[".repeat(200_000))), &["w.yaml:"]);
+    refused(
+        &home,
+        task(&format!("{{ args: {} }}", "[".repeat(200_000))),
+        &["w.yaml:"],
+    );
     let mut bomb = "ipvm: \"0.2\"\na0: &a0 [x, x]\n".to_owned();
     for level in 1..40 {
         let before = level - 1;
@@ -147,8 +207,15 @@ fn a_gigabyte_of_yaml_takes_no_memory() {
     let limit = format!("ulimit -v {}; exec \"$0\" run w.yaml", 4 * MAX_RESIDENT_KIB);
     let mut command = std::process::Command::new("bash");
     command.args(["-c", &limit, env!("CARGO_BIN_EXE_ipvm")]);
-    let output = command.current_dir(home.work()).env("IPVM_HOME", home.path()).output().unwrap();
+    let output = command
+        .current_dir(home.work())
+        .env("IPVM_HOME", home.path())
+        .output()
+        .unwrap();
     let err = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{err}");
-    assert!(err.contains("w.yaml") && err.contains("1073741824"), "{err}");
+    assert!(
+        err.contains("w.yaml") && err.contains("1073741824"),
+        "{err}"
+    );
 }

@@ -39,9 +39,15 @@ fn every_verb_has_help_with_an_example() {
         let mut words: Vec<&str> = verb.split(' ').collect();
         words.push("--help");
         let help = home.ok(&words);
-        assert!(help.contains(&format!("Usage: ipvm {verb}")), "{verb}:\n{help}");
+        assert!(
+            help.contains(&format!("Usage: ipvm {verb}")),
+            "{verb}:\n{help}"
+        );
         let family = ["receipt", "workflow", "key", "store"].contains(&verb);
-        assert!(family || help.contains(&format!("ipvm {verb}")) && help.contains("Example"), "{verb}:\n{help}");
+        assert!(
+            family || help.contains(&format!("ipvm {verb}")) && help.contains("Example"),
+            "{verb}:\n{help}"
+        );
     }
     assert!(!home.path().exists(), "help needs no home");
 }
@@ -50,9 +56,15 @@ fn every_verb_has_help_with_an_example() {
 fn no_verb_is_left_out_here() {
     let help = Home::new().ok(&["--help"]);
     let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
-    let listed: Vec<&str> = listed.take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next()).collect();
+    let listed: Vec<&str> = listed
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
     for verb in &listed {
-        assert!(*verb == "help" || VERBS.contains(verb), "{verb} is not tested");
+        assert!(
+            *verb == "help" || VERBS.contains(verb),
+            "{verb} is not tested"
+        );
     }
     assert_eq!(listed.len(), 14, "{listed:?}");
 }
@@ -86,16 +98,26 @@ fn completions_know_the_verbs() {
     let home = Home::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = home.ok(&["completions", shell]);
-        assert!(script.contains("explain") && script.contains("no-memo"), "{shell}");
+        assert!(
+            script.contains("explain") && script.contains("no-memo"),
+            "{shell}"
+        );
     }
 }
 
 #[test]
 fn the_manual_has_every_verb_and_its_example() {
     let page = Home::new().ok(&["man"]);
-    assert!(page.contains(".TH ipvm 1"), "{}", page.get(..200).unwrap_or(&page));
+    assert!(
+        page.contains(".TH ipvm 1"),
+        "{}",
+        page.get(..200).unwrap_or(&page)
+    );
     for verb in VERBS {
-        assert!(page.contains(&format!(".SH \"IPVM {}\"", verb.to_uppercase())), "{verb}");
+        assert!(
+            page.contains(&format!(".SH \"IPVM {}\"", verb.to_uppercase())),
+            "{verb}"
+        );
     }
     assert!(page.contains("thumbnail @photo.jpg 128 128"));
 }

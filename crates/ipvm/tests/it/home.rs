@@ -50,7 +50,10 @@ impl Home {
     /// The command, to be given more before it is run.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ipvm"));
-        command.args(args).current_dir(self.work()).env("IPVM_HOME", self.path());
+        command
+            .args(args)
+            .current_dir(self.work())
+            .env("IPVM_HOME", self.path());
         command.env_remove("NO_COLOR").stdin(Stdio::null());
         command
     }
@@ -63,7 +66,10 @@ impl Home {
     /// Runs a command with `input` on its standard input.
     pub(crate) fn run_with_input(&self, args: &[&str], input: &[u8]) -> Ran {
         let mut command = self.command(args);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let input = input.to_vec();
@@ -88,24 +94,40 @@ impl Ran {
     fn of(output: Output) -> Self {
         let err = String::from_utf8(output.stderr).expect("stderr is UTF-8");
         assert!(!err.contains("panicked"), "{err}");
-        Self { code: output.status.code(), out: output.stdout, err }
+        Self {
+            code: output.status.code(),
+            out: output.stdout,
+            err,
+        }
     }
 
     /// Fails the test if the exit code is another.
     pub(crate) fn code(self, expect: i32) -> Self {
         let out = String::from_utf8_lossy(&self.out);
-        assert_eq!(self.code, Some(expect), "stdout:\n{out}\nstderr:\n{}", self.err);
+        assert_eq!(
+            self.code,
+            Some(expect),
+            "stdout:\n{out}\nstderr:\n{}",
+            self.err
+        );
         self
     }
 
     /// Fails the test if stderr does not say this.
     pub(crate) fn says(self, expect: &str) -> Self {
-        assert!(self.err.contains(expect), "expected {expect:?} in:\n{}", self.err);
+        assert!(
+            self.err.contains(expect),
+            "expected {expect:?} in:\n{}",
+            self.err
+        );
         self
     }
 
     /// Standard output as text, without the last line break.
     pub(crate) fn text(self) -> String {
-        String::from_utf8(self.out).expect("stdout is UTF-8").trim_end().to_owned()
+        String::from_utf8(self.out)
+            .expect("stdout is UTF-8")
+            .trim_end()
+            .to_owned()
     }
 }

@@ -10,14 +10,30 @@ fn key_show_names_owner_and_agent_and_keeps_them() {
     let names: Vec<&String> = keys.as_object().unwrap().keys().collect();
     assert_eq!(names.len(), 2, "{keys}");
     for name in ["owner", "agent"] {
-        assert!(keys[name].as_str().unwrap().starts_with("did:key:z6Mk"), "{keys}");
+        assert!(
+            keys[name].as_str().unwrap().starts_with("did:key:z6Mk"),
+            "{keys}"
+        );
     }
     assert_ne!(keys["owner"], keys["agent"]);
-    assert_eq!(home.json(&["key", "show", "--json"]), keys, "the keys of a home stay");
-    assert_eq!(home.json(&["key", "list", "--json"])[0], json!({"name": "owner", "did": keys["owner"]}));
-    home.run(&["key", "new"]).code(2).says("has its keys already");
+    assert_eq!(
+        home.json(&["key", "show", "--json"]),
+        keys,
+        "the keys of a home stay"
+    );
+    assert_eq!(
+        home.json(&["key", "list", "--json"])[0],
+        json!({"name": "owner", "did": keys["owner"]})
+    );
+    home.run(&["key", "new"])
+        .code(2)
+        .says("has its keys already");
     let other = Home::new();
-    assert_ne!(other.json(&["key", "new", "--json"])["owner"], keys["owner"], "another home, other keys");
+    assert_ne!(
+        other.json(&["key", "new", "--json"])["owner"],
+        keys["owner"],
+        "another home, other keys"
+    );
 }
 
 #[test]
@@ -25,13 +41,28 @@ fn an_empty_home_has_empty_lists() {
     let home = Home::new();
     for verb in ["receipt", "workflow"] {
         assert_eq!(home.json(&[verb, "list", "--json"]), json!([]), "{verb}");
-        assert_eq!(home.ok(&[verb, "list"]).lines().count(), 1, "{verb}: the heading alone");
+        assert_eq!(
+            home.ok(&[verb, "list"]).lines().count(),
+            1,
+            "{verb}: the heading alone"
+        );
     }
     let stat = home.json(&["store", "stat", "--json"]);
-    assert_eq!((&stat["receipts"], &stat["runs"]), (&json!(0), &json!(0)), "{stat}");
+    assert_eq!(
+        (&stat["receipts"], &stat["runs"]),
+        (&json!(0), &json!(0)),
+        "{stat}"
+    );
     let verified = home.json(&["store", "verify", "--json"]);
-    assert_eq!((&verified["sound"], &verified["findings"]), (&json!(true), &json!([])), "{verified}");
-    assert!(home.ok(&["store", "verify"]).starts_with("sound: 0 receipts"));
+    assert_eq!(
+        (&verified["sound"], &verified["findings"]),
+        (&json!(true), &json!([])),
+        "{verified}"
+    );
+    assert!(
+        home.ok(&["store", "verify"])
+            .starts_with("sound: 0 receipts")
+    );
 }
 
 #[test]
@@ -40,15 +71,26 @@ fn names_that_stand_for_nothing_are_wrong_use() {
     let absent = "bafyreigxvfradwkmhpfsqcfyqk5kfjpy6lonxbvx5222sbnrifypuckxyq";
     for verb in ["show", "trace", "verify"] {
         home.run(&["receipt", verb, absent]).code(2).says(absent);
-        home.run(&["receipt", verb, "bafyreig"]).code(2).says("bafyreig");
+        home.run(&["receipt", verb, "bafyreig"])
+            .code(2)
+            .says("bafyreig");
         home.run(&["receipt", verb, "x"]).code(2).says("not a CID");
     }
     for verb in ["show", "cancel"] {
-        home.run(&["workflow", verb, "nothing"]).code(2).says("nothing");
+        home.run(&["workflow", verb, "nothing"])
+            .code(2)
+            .says("nothing");
     }
-    home.run(&["run", "nowhere.yaml"]).code(2).says("nowhere.yaml").says("help:");
-    home.run(&["explain", "nowhere.yaml"]).code(2).says("nowhere.yaml");
-    home.run(&["call", "nowhere.wasm"]).code(2).says("nowhere.wasm");
+    home.run(&["run", "nowhere.yaml"])
+        .code(2)
+        .says("nowhere.yaml")
+        .says("help:");
+    home.run(&["explain", "nowhere.yaml"])
+        .code(2)
+        .says("nowhere.yaml");
+    home.run(&["call", "nowhere.wasm"])
+        .code(2)
+        .says("nowhere.wasm");
 }
 
 #[test]
@@ -56,7 +98,11 @@ fn the_home_is_where_the_variable_says_else_in_the_data_folder() {
     let home = Home::new();
     let data = home.work().join("data");
     let mut command = home.command(&["key", "show", "--json"]);
-    let output = command.env("IPVM_HOME", "").env("XDG_DATA_HOME", &data).output().unwrap();
+    let output = command
+        .env("IPVM_HOME", "")
+        .env("XDG_DATA_HOME", &data)
+        .output()
+        .unwrap();
     assert!(output.status.success());
     assert!(!home.path().exists());
     if cfg!(target_os = "linux") {

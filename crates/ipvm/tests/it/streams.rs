@@ -10,20 +10,38 @@ fn a_reader_that_goes_away_is_no_error() {
     let home = Home::new();
     home.file("big", vec![7; 8 << 20]);
     let cid = home.ok(&["add", "-q", "big"]);
-    let mut child = home.command(&["cat", &cid]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = home
+        .command(&["cat", &cid])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut first = [0; 16];
     child.stdout.take().unwrap().read_exact(&mut first).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), b"".as_slice()));
+    assert_eq!(
+        (output.status.code(), output.stderr.as_slice()),
+        (Some(0), b"".as_slice())
+    );
 }
 
 #[test]
 fn closed_streams_do_not_change_the_code() {
     let home = Home::new();
-    for (args, code) in [(["man"].as_slice(), 0), (&["--help"], 0), (&["frobnicate"], 2), (&["cat", "x"], 2), (&["key", "show"], 0)] {
+    for (args, code) in [
+        (["man"].as_slice(), 0),
+        (&["--help"], 0),
+        (&["frobnicate"], 2),
+        (&["cat", "x"], 2),
+        (&["key", "show"], 0),
+    ] {
         let mut command = home.command(args);
         // Pipes whose other ends are closed at once.
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         drop((child.stdout.take(), child.stderr.take()));
         assert_eq!(child.wait().unwrap().code(), Some(code), "{args:?}");
     }

@@ -119,4 +119,5 @@ fn errors_of_functions_are_reused_like_results_crashes_are_not() {
     let again = run(&node, &folder);
     assert_eq!((again.executed, again.reused, again.status), (1, 1, RunState::Error));
     assert!(step(&again, "odd").memo);
+    assert_eq!(node.runs(1).unwrap()[0].status, RunState::Error, "the record says how it ended");
 }

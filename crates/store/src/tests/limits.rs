@@ -74,7 +74,7 @@ fn a_reader_with_a_full_tail_goes_on_from_the_index() {
     for n in 0..200 {
         put(&store, receipt(n, 1, n));
         if n % 10 == 9 {
-            store.index.merge().unwrap();
+            store.index.merge(&mut || {}).unwrap();
         }
         assert_eq!(serials(&reader, n), [n]);
         assert_eq!(serials(&reader, n / 2), [n / 2]);

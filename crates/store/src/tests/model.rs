@@ -100,7 +100,7 @@ impl Model {
                 });
                 store.as_ref().unwrap().commit(batch).unwrap();
             }
-            Op::Merge => store.as_ref().unwrap().index.merge().unwrap(),
+            Op::Merge => store.as_ref().unwrap().index.merge(&mut || {}).unwrap(),
             Op::Reopen | Op::LoseIndex | Op::TearIndex => {
                 *store = None;
                 if matches!(op, Op::LoseIndex) {

@@ -1,7 +1,8 @@
 //! The example functions of this repository, where they are built.
 
-use crate::fixture::{call, engine, load_bytes};
-use ipvm_ipld::{Ipld, Limits, json};
+use crate::fixture::{Blocks, LIMITS, call, engine, load_bytes};
+use ipvm_ipld::{Ipld, Limits, cid_of, codec, json};
+use ipvm_wasm::{Call, Cancel};
 use std::path::Path;
 
 /// A red PNG of 4 × 2 pixels, in base64.
@@ -49,10 +50,32 @@ fn thumbnail() {
         panic!()
     };
     assert_eq!(size(&small), (2, 1));
-    assert_eq!(thumbnail(photo), Ok(Ipld::Bytes(small)));
+    assert_eq!(thumbnail(photo.clone()), Ok(Ipld::Bytes(small)));
     // Its own error is its answer, and no error of the call.
     assert!(matches!(
         thumbnail(Ipld::Bytes(b"no picture".to_vec())),
         Err(Ipld::String(_))
     ));
+
+    // Photos behind links are read straight into the guest.
+    let Ipld::Bytes(png) = &photo else { panic!() };
+    let cid = cid_of(codec::RAW, png);
+    let mut blocks = Blocks::default();
+    blocks.bytes.insert(cid, png.clone());
+    let args = [Ipld::List(vec![
+        Ipld::Link(cid),
+        photo.clone(),
+        Ipld::Link(cid),
+    ])];
+    let call = Call {
+        function: "contact-sheet",
+        args: &args,
+        limits: LIMITS,
+        content: &blocks,
+        cancel: &Cancel::new(),
+    };
+    let Ok(Ipld::Bytes(sheet)) = module.call(&call).unwrap().out else {
+        panic!()
+    };
+    assert!(size(&sheet).0 > 4);
 }

@@ -298,6 +298,28 @@ fn resources_have_no_form() {
     assert_eq!(call(&module, "g", &[]).unwrap(), Ok(Ipld::Integer(7)));
 }
 
+/// A handle to a resource is a number that a guest can make up.
+#[test]
+fn handles_that_are_made_up() {
+    let module = load(
+        r#"(component
+          (type $r (resource (rep i32)))
+          (core func $drop (canon resource.drop $r))
+          (core module $m (import "" "drop" (func $drop (param i32)))
+            (func (export "f") (param i32) (call $drop (local.get 0))))
+          (core instance $i (instantiate $m (with "" (instance (export "drop" (func $drop))))))
+          (func (export "f") (param "handle" u32) (canon lift (core func $i "f"))))"#,
+    );
+    for handle in [0, 1, 7, u32::MAX] {
+        let error = call(&module, "f", &[Ipld::Integer(handle.into())]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "trap: the guest broke a rule of the component model",
+            "{handle}"
+        );
+    }
+}
+
 /// What is left of a guest's data after a call, its cleaning-up, must not hurt either.
 #[test]
 fn cleaning_up_that_traps() {

@@ -1,9 +1,9 @@
 //! Every limit ends a task with its own error, and changes nothing else. Without this, a task could take a
 //! machine for itself, or a limit could change what a function returns.
 
-use crate::fixture::{LIMITS, call, call_with, component, engine, load};
+use crate::fixture::{LIMITS, call, call_with, component, engine, load, load_bytes};
 use ipvm_ipld::Ipld;
-use ipvm_wasm::{Call, CallError, Cancel, Limits, MAX_TABLE_ELEMENTS, NoContent};
+use ipvm_wasm::{Call, CallError, Cancel, Engine, Limits, MAX_TABLE_ELEMENTS, NoContent};
 use std::time::{Duration, Instant};
 
 const LOOP: &str = "(func (export \"f\") (loop $l (br $l)))";
@@ -348,6 +348,50 @@ fn neighbours_keep_running() {
             ));
         }
     });
+}
+
+/// More calls at once than there are slots: the surplus is the machine's fault, and is told from a guest's.
+#[test]
+fn slots_run_out() {
+    let engine = Engine::new(None).unwrap();
+    let bytes = wat::parse_str(component("", "", LOOP)).unwrap();
+    let module = load_bytes(&engine, &bytes).unwrap();
+    let cancel = Cancel::new();
+    let limits = Limits {
+        fuel: u64::MAX,
+        ..LIMITS
+    };
+    let (ended, first) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..140 {
+            let (ended, module, cancel) = (ended.clone(), &module, &cancel);
+            scope.spawn(move || {
+                let call = Call {
+                    function: "f",
+                    args: &[],
+                    limits,
+                    content: &NoContent,
+                    cancel,
+                };
+                ended.send(module.call(&call).unwrap_err().error).unwrap();
+            });
+        }
+        let error = first.recv().unwrap();
+        cancel.cancel();
+        assert!(matches!(error, CallError::Machine(_)), "{error}");
+    });
+    drop(ended);
+    // All others were running, and the slots are free again.
+    assert!(
+        first
+            .iter()
+            .any(|error| matches!(error, CallError::Cancelled))
+    );
+    let limits = Limits { fuel: 1, ..limits };
+    assert!(matches!(
+        call_with(&module, "f", &[], limits),
+        Err(CallError::Fuel { .. })
+    ));
 }
 
 /// A call must not see what an earlier call left behind.

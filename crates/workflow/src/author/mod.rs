@@ -198,18 +198,7 @@ impl<'d> Compiler<'d, '_> {
         if instances.is_empty() && self.report.is_empty() {
             self.report.add(At::Node(Document::ROOT), Problem::NoTasks);
         }
-        // What `each` made no task of does not count.
-        let specs = instances
-            .iter()
-            .filter_map(|instance| file.tasks.get(instance.spec));
-        let pure = specs
-            .flat_map(|spec| spec.call.iter().chain(&spec.undo))
-            .all(Call::is_pure);
-        let nonce = if pure {
-            Vec::new()
-        } else {
-            settings.nonce.to_vec()
-        };
+        let nonce = nonce(file, &instances, settings);
         let (owner, instances) = (&settings.owner, instances.as_slice());
         let parts = Parts {
             file,
@@ -229,18 +218,7 @@ impl<'d> Compiler<'d, '_> {
             steps: steps.steps,
             rescue,
         };
-        let graph = match Graph::with_tasks(&workflow, steps.tasks) {
-            Ok(graph) => graph,
-            Err(e) => {
-                self.report.add(
-                    At::Node(Document::ROOT),
-                    Problem::Encode {
-                        message: e.to_string(),
-                    },
-                );
-                return None;
-            }
-        };
+        let graph = self.graph(&workflow, steps.tasks)?;
         Some(Compiled {
             name: file.name.map(str::to_owned),
             labels: self.label_list(file, &steps.numbers),
@@ -250,6 +228,16 @@ impl<'d> Compiler<'d, '_> {
             workflow,
             graph,
         })
+    }
+
+    fn graph(&mut self, workflow: &Workflow, tasks: Vec<Cid>) -> Option<Graph> {
+        let graph = Graph::with_tasks(workflow, tasks);
+        let problem = |e: crate::GraphError| Problem::Encode {
+            message: e.to_string(),
+        };
+        graph
+            .map_err(|e| self.report.add(At::Node(Document::ROOT), problem(e)))
+            .ok()
     }
 
     /// `meta`, with the name.
@@ -305,6 +293,19 @@ impl<'d> Compiler<'d, '_> {
             })
         };
         file.tasks.iter().enumerate().filter_map(label).collect()
+    }
+}
+
+/// The workflow's nonce: none if all its tasks are pure. What `each` made no task of does not count.
+fn nonce(file: &File<'_>, instances: &[Instance], settings: &Settings) -> Vec<u8> {
+    let specs = instances
+        .iter()
+        .filter_map(|instance| file.tasks.get(instance.spec));
+    let mut calls = specs.flat_map(|spec| spec.call.iter().chain(&spec.undo));
+    if calls.all(Call::is_pure) {
+        Vec::new()
+    } else {
+        settings.nonce.to_vec()
     }
 }
 
