@@ -18,22 +18,28 @@ use serde_json::json;
 use measure::Figure;
 
 /// The engine's error as everybody else's.
+#[allow(clippy::needless_pass_by_value, reason = "taken as `map_err` gives it")]
 fn plain(error: wasmtime::Error) -> anyhow::Error {
     anyhow::anyhow!("{error:#}")
 }
+
+/// One bench: its figures.
+type Bench = fn() -> Result<Vec<Figure>>;
 
 /// Runs the benches whose name contains `only` (all without it).
 pub(crate) fn run(only: Option<&str>) -> Result<()> {
     if cfg!(debug_assertions) {
         anyhow::bail!("figures of a debug build mean nothing; use `cargo xtask-release bench`");
     }
-    let benches: [(&str, fn() -> Result<Vec<Figure>>); 4] = [
+    let benches: [(&str, Bench); 4] = [
         ("1-memo-hit", memo_hit::run),
         ("3-cached-run", cached_run::run),
         ("4-small-task", small_task::run),
         ("5-image-call", image_call::run),
     ];
-    let wanted = benches.iter().filter(|(name, _)| only.is_none_or(|only| name.contains(only)));
+    let wanted = benches
+        .iter()
+        .filter(|(name, _)| only.is_none_or(|only| name.contains(only)));
     let mut figures = Vec::new();
     for (name, bench) in wanted {
         println!("{name} …");

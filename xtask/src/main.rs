@@ -1,5 +1,8 @@
 //! The repository's own chores, started by its developers and by `.ci/run`: `cargo xtask --help`.
-#![allow(clippy::print_stdout, reason = "it talks to the developer who started it")]
+#![allow(
+    clippy::print_stdout,
+    reason = "it talks to the developer who started it"
+)]
 
 mod bench;
 mod draw;

@@ -39,7 +39,11 @@ mod tests {
     use super::*;
 
     fn check(ty: &Type, text: &str, expect: Option<&Ipld>) {
-        assert_eq!(parse_argument(text, ty).ok().as_ref(), expect, "{text} as {ty}");
+        assert_eq!(
+            parse_argument(text, ty).ok().as_ref(),
+            expect,
+            "{text} as {ty}"
+        );
     }
 
     #[test]
@@ -55,7 +59,11 @@ mod tests {
         check(&Type::S32, "one", None);
         check(&Type::F32, "2", Some(&Ipld::Float(2.0)));
         check(&Type::F64, "2.5", Some(&Ipld::Float(2.5)));
-        check(&Type::list(Type::U8), r#"{"/":{"bytes":"AQI"}}"#, Some(&Ipld::Bytes(vec![1, 2])));
+        check(
+            &Type::list(Type::U8),
+            r#"{"/":{"bytes":"AQI"}}"#,
+            Some(&Ipld::Bytes(vec![1, 2])),
+        );
         check(&Type::list(Type::S32), "[1, 2", None);
     }
 }

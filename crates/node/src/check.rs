@@ -39,11 +39,7 @@ impl Node {
     /// # Errors
     /// A signature or the authority is not valid, the task is not a pure one that can be executed
     /// again, something it needs is missing, or `cancel` was set.
-    pub fn verify_receipt(
-        &self,
-        cid: &Cid,
-        cancel: &Cancel,
-    ) -> Result<Verified, NodeError> {
+    pub fn verify_receipt(&self, cid: &Cid, cancel: &Cancel) -> Result<Verified, NodeError> {
         let receipt = self.receipt(cid)?.ok_or(NodeError::NoBlock(*cid))?;
         receipt.verify_signature()?;
         let payload = receipt.payload();
@@ -66,10 +62,15 @@ impl Node {
             )));
         }
         if class_of(&task.cmd) != Some(Class::Pure) {
-            return Err(NodeError::Name(format!("{} is not pure: it cannot be done again", task.cmd)));
+            return Err(NodeError::Name(format!(
+                "{} is not pure: it cannot be done again",
+                task.cmd
+            )));
         }
         if !is_reusable(&payload.out) {
-            return Err(NodeError::Name(format!("receipt {cid} says no result, only that the task did not end")));
+            return Err(NodeError::Name(format!(
+                "receipt {cid} says no result, only that the task did not end"
+            )));
         }
         let args = resolve(&task, &mut |wanted| {
             let input = self.external(&wanted.task)?;
@@ -84,12 +85,26 @@ impl Node {
         let (recomputed, _) = spill(out);
         let recorded = payload.out.clone();
         let same = recomputed == recorded;
-        Ok(Verified { same, recorded, recomputed, took_us, authority: format!("{} may use {} on {}", capability.iss, capability.cmd, capability.sub) })
+        Ok(Verified {
+            same,
+            recorded,
+            recomputed,
+            took_us,
+            authority: format!(
+                "{} may use {} on {}",
+                capability.iss, capability.cmd, capability.sub
+            ),
+        })
     }
 }
 
 /// Limits do not change a result, so any that are large enough will do.
 fn generous(fuel: u64) -> Limits {
     let usual = Config::cascade(None, None);
-    Limits { fuel: usual.fuel.max(fuel.saturating_mul(2)), memory: MAX_MEMORY, time: MAX_TIME, ..usual }
+    Limits {
+        fuel: usual.fuel.max(fuel.saturating_mul(2)),
+        memory: MAX_MEMORY,
+        time: MAX_TIME,
+        ..usual
+    }
 }

@@ -112,7 +112,12 @@ struct BlockWriter<'a> {
 
 impl<'a> BlockWriter<'a> {
     fn new(store: &'a Store) -> Self {
-        Self { store, waiting: Vec::new(), bytes: 0, blocks: 0 }
+        Self {
+            store,
+            waiting: Vec::new(),
+            bytes: 0,
+            blocks: 0,
+        }
     }
 
     fn push(&mut self, block: Block) -> Result<(), NodeError> {
@@ -122,7 +127,11 @@ impl<'a> BlockWriter<'a> {
         }
         self.bytes += block.data().len();
         self.waiting.push(block);
-        if self.bytes >= COMMIT_BYTES { self.commit() } else { Ok(()) }
+        if self.bytes >= COMMIT_BYTES {
+            self.commit()
+        } else {
+            Ok(())
+        }
     }
 
     fn finish(mut self) -> Result<u64, NodeError> {
@@ -184,7 +193,10 @@ impl Content for StoreContent<'_> {
 
 fn unavailable(error: unixfs::ExportError<NodeError>) -> ContentError {
     match error {
-        unixfs::ExportError::Get { error: NodeError::NoBlock(_), .. } => ContentError::Missing,
+        unixfs::ExportError::Get {
+            error: NodeError::NoBlock(_),
+            ..
+        } => ContentError::Missing,
         unixfs::ExportError::Get { error, .. } => ContentError::Failed(error.into()),
         other => ContentError::Wrong(other.to_string()),
     }

@@ -138,13 +138,19 @@ impl From<ipvm_ipld::unixfs::ExportError<NodeError>> for NodeError {
 
 impl NodeError {
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { action, path: path.to_path_buf(), source }
+        Self::Io {
+            action,
+            path: path.to_path_buf(),
+            source,
+        }
     }
 
     /// What to do about it, or nothing.
     pub fn help(&self) -> String {
         match self {
-            Self::NoHome(_) => "start with `ipvm run FILE` or `ipvm add PATH`, or set IPVM_HOME".into(),
+            Self::NoHome(_) => {
+                "start with `ipvm run FILE` or `ipvm add PATH`, or set IPVM_HOME".into()
+            }
             Self::Folder(_) => "name a file in it".into(),
             Self::Key { .. } => {
                 "restore the file from a copy, or move the whole home away to start anew".into()
@@ -250,7 +256,8 @@ impl PrepareError {
             }
             Self::TooLarge { .. } => "use `each` instead of writing every task".into(),
             Self::Argument { .. } | Self::Mismatch { .. } => {
-                "write DAG-JSON (`-1`, `\"text\"`, `[1, 2]`), or `@path` for a file's content".into()
+                "write DAG-JSON (`-1`, `\"text\"`, `[1, 2]`), or `@path` for a file's content"
+                    .into()
             }
             Self::Node(error) => error.help(),
             _ => String::new(),

@@ -93,7 +93,9 @@ impl fmt::Display for Difference {
             Self::File { path, was, is } => write!(out, "input {path} changed: was {was}, is {is}"),
             Self::Value { place, was, is } => write!(out, "{place} changed: was {was}, is {is}"),
             Self::Input { label } => write!(out, "its input `{label}` must be computed first"),
-            Self::NotKept { error } => write!(out, "it ended in an error that is not reused: {error}"),
+            Self::NotKept { error } => {
+                write!(out, "it ended in an error that is not reused: {error}")
+            }
             Self::Gone => write!(out, "its receipt is not this agent's, or gone"),
         }
     }
@@ -115,8 +117,12 @@ impl Node {
         let mut hits: HashMap<u32, Cid> = HashMap::new();
         let mut found: HashMap<u32, Explanation> = HashMap::new();
         for index in prepared.graph.order() {
-            let Some((label, step)) = prepared.step(index) else { continue };
-            let Some(task) = prepared.task(index) else { continue };
+            let Some((label, step)) = prepared.step(index) else {
+                continue;
+            };
+            let Some(task) = prepared.task(index) else {
+                continue;
+            };
             let why = match self.hit(prepared, &step.task, &task, &hits)? {
                 Some((receipt, why)) => {
                     hits.insert(index, receipt);
@@ -127,7 +133,14 @@ impl Node {
                     Why::Miss { reasons }
                 }
             };
-            found.insert(index, Explanation { label: Some(label.to_owned()), task, why });
+            found.insert(
+                index,
+                Explanation {
+                    label: Some(label.to_owned()),
+                    task,
+                    why,
+                },
+            );
         }
         let order = prepared.groups.iter().flat_map(|group| &group.members);
         Ok(order.filter_map(|index| found.remove(index)).collect())
@@ -139,25 +152,40 @@ impl Node {
     /// The task is in no run on record, or the store fails.
     pub fn explain_task(&self, task: &Cid) -> Result<Explanation, NodeError> {
         if let Some(receipt) = self.look_up_task(task)? {
-            return Ok(Explanation { label: None, task: *task, why: hit_of(&receipt, "task") });
+            return Ok(Explanation {
+                label: None,
+                task: *task,
+                why: hit_of(&receipt, "task"),
+            });
         }
         let reasons = match self.receipts_of_task(task)?.pop() {
             Some(receipt) => vec![not_kept(&receipt)],
             None => vec![Difference::New],
         };
-        Ok(Explanation { label: None, task: *task, why: Why::Miss { reasons } })
+        Ok(Explanation {
+            label: None,
+            task: *task,
+            why: Why::Miss { reasons },
+        })
     }
 
     /// The latest other run under the same name, else of the very same workflow.
     fn before(&self, prepared: &Prepared) -> Result<Option<Before>, NodeError> {
-        let runs = self.store().runs(&RunFilter::Name(prepared.name.clone()), None, 16)?;
+        let runs = self
+            .store()
+            .runs(&RunFilter::Name(prepared.name.clone()), None, 16)?;
         let other = runs.iter().find(|run| run.workflow != prepared.cid);
-        let Some(run) = other.or(runs.first()) else { return Ok(None) };
+        let Some(run) = other.or(runs.first()) else {
+            return Ok(None);
+        };
         let inputs = match &run.invocation {
             Some(request) => self.inputs_of(request)?,
             None => HashMap::new(),
         };
-        Ok(Some(Before { workflow: self.workflow(&run.workflow)?, inputs }))
+        Ok(Some(Before {
+            workflow: self.workflow(&run.workflow)?,
+            inputs,
+        }))
     }
 
     fn hit(
@@ -172,7 +200,9 @@ impl Node {
         }
         let mut value = |wanted: &Await| -> Result<Ipld, NodeError> {
             let step = prepared.graph.find(&wanted.task);
-            let receipt = step.and_then(|step| hits.get(&step)).ok_or(NodeError::NoBlock(wanted.task))?;
+            let receipt = step
+                .and_then(|step| hits.get(&step))
+                .ok_or(NodeError::NoBlock(wanted.task))?;
             self.awaited(wanted, receipt)
         };
         let Ok(args) = resolve(task, &mut value) else {
@@ -200,7 +230,9 @@ impl Node {
             .iter()
             .filter(|on| !hits.contains_key(on))
             .filter_map(|on| prepared.labels.get(*on as usize))
-            .map(|label| Difference::Input { label: label.clone() })
+            .map(|label| Difference::Input {
+                label: label.clone(),
+            })
             .collect();
         if let Some(before) = before
             && let Some((label, step)) = prepared.step(index)
@@ -208,7 +240,12 @@ impl Node {
         {
             let old = Ipld::Map(old.task.args.clone());
             let new = Ipld::Map(step.task.args.clone());
-            Comparison { prepared, before, found: &mut reasons }.compare("arguments", &old, &new);
+            Comparison {
+                prepared,
+                before,
+                found: &mut reasons,
+            }
+            .compare("arguments", &old, &new);
         }
         if reasons.is_empty() {
             reasons.push(Difference::New);
@@ -260,9 +297,11 @@ impl Comparison<'_> {
     fn link(&mut self, place: &str, was: Cid, is: Cid) {
         let now = self.prepared.inputs.iter().find(|(_, cid)| **cid == is);
         let difference = match now {
-            Some((path, _)) if self.before.inputs.get(path) == Some(&was) => {
-                Difference::File { path: path.clone(), was, is }
-            }
+            Some((path, _)) if self.before.inputs.get(path) == Some(&was) => Difference::File {
+                path: path.clone(),
+                was,
+                is,
+            },
             _ => {
                 let name = |found: Option<&String>, cid: Cid| {
                     found.map_or_else(|| cid.to_string(), |path| format!("{path} ({cid})"))
@@ -293,7 +332,9 @@ fn hit_of(receipt: &ipvm_ucan::Receipt, by: &'static str) -> Why {
 
 fn not_kept(receipt: &ipvm_ucan::Receipt) -> Difference {
     match &receipt.payload().out {
-        ipvm_ucan::Outcome::Error(error) => Difference::NotKept { error: one_line(error) },
+        ipvm_ucan::Outcome::Error(error) => Difference::NotKept {
+            error: one_line(error),
+        },
         ipvm_ucan::Outcome::Ok(_) => Difference::Gone,
     }
 }

@@ -37,7 +37,9 @@ impl Node {
     /// The store fails or a receipt in it is damaged.
     pub fn receipts(&self, limit: usize) -> Result<Vec<Receipt>, NodeError> {
         let rows = self.store().recent_receipts(None, limit)?;
-        rows.iter().map(|row| Ok(Receipt::decode(&row.block)?)).collect()
+        rows.iter()
+            .map(|row| Ok(Receipt::decode(&row.block)?))
+            .collect()
     }
 
     /// Every receipt of a task, oldest first.
@@ -46,7 +48,9 @@ impl Node {
     /// As [`Node::receipts`].
     pub fn receipts_of_task(&self, task: &Cid) -> Result<Vec<Receipt>, NodeError> {
         let rows = self.store().receipts_by_task(task)?;
-        rows.iter().map(|row| Ok(Receipt::decode(&row.block)?)).collect()
+        rows.iter()
+            .map(|row| Ok(Receipt::decode(&row.block)?))
+            .collect()
     }
 
     /// The result in a receipt.
@@ -90,12 +94,18 @@ impl Node {
             }
             match &found {
                 Some(other) if run.name == id || other.workflow == run.workflow => {}
-                Some(_) => return Err(NodeError::Name(format!("`{id}` stands for several runs; write more of it"))),
+                Some(_) => {
+                    return Err(NodeError::Name(format!(
+                        "`{id}` stands for several runs; write more of it"
+                    )));
+                }
                 None => found = Some(run),
             }
         }
         found.ok_or_else(|| {
-            NodeError::Name(format!("no run here is called `{id}`; `ipvm workflow list` shows them"))
+            NodeError::Name(format!(
+                "no run here is called `{id}`; `ipvm workflow list` shows them"
+            ))
         })
     }
 
@@ -149,7 +159,9 @@ impl Node {
         let mut mismatches = HashMap::new();
         for step in self.store().steps(run.id)? {
             let Some(id) = step.receipt else { continue };
-            let Some(stored) = self.store().receipt_at(id)? else { continue };
+            let Some(stored) = self.store().receipt_at(id)? else {
+                continue;
+            };
             let receipt = Receipt::decode(&stored.block)?;
             if let Outcome::Error(error) = &receipt.payload().out
                 && let Some(Failure::BranchMismatch { from, .. }) = Failure::from_ipld(error)
@@ -169,16 +181,21 @@ impl Node {
             .filter_map(|(label, record)| Some((record.as_ref()?.receipt, label)))
             .collect();
         let steps: Vec<_> = (0..)
-            .zip(records.clone())
+            .zip(&records)
             .map(|(index, record)| {
                 let from = mismatches.get(&index).and_then(|from| by_receipt.get(from));
-                step_report(&prepared, index, record, from.map(|label| (*label).clone()))
+                step_report(
+                    &prepared,
+                    index,
+                    record.as_ref(),
+                    from.map(|label| (*label).clone()),
+                )
             })
             .collect();
         let reused = steps.iter().filter(|step| step.memo);
-        let executed = steps.iter().filter(|step| {
-            !step.memo && step.status != Status::Pending && step.because.is_none()
-        });
+        let executed = steps
+            .iter()
+            .filter(|step| !step.memo && step.status != Status::Pending && step.because.is_none());
         Ok(RunReport {
             workflow: run.workflow,
             run: run.run,
@@ -241,7 +258,9 @@ impl Node {
 
     /// The files a run read: path as written, content.
     pub(crate) fn inputs_of(&self, request: &Cid) -> Result<HashMap<String, Cid>, NodeError> {
-        let Some(bytes) = self.block(request)? else { return Ok(HashMap::new()) };
+        let Some(bytes) = self.block(request)? else {
+            return Ok(HashMap::new());
+        };
         let request = Invocation::decode(&bytes)?;
         let meta = request.payload().meta.as_ref();
         let Some(Ipld::Map(inputs)) = meta.and_then(|meta| meta.get("inputs")) else {

@@ -95,7 +95,11 @@ impl Home {
                 message: "it does not delegate from this home's owner to its agent".into(),
             });
         }
-        Ok(Keys { owner, agent, delegation })
+        Ok(Keys {
+            owner,
+            agent,
+            delegation,
+        })
     }
 
     fn key(&self, name: &str, create: bool) -> Result<Keypair, NodeError> {
@@ -151,7 +155,10 @@ fn new_key(path: &Path) -> Result<Keypair, NodeError> {
 }
 
 fn parse_key(text: &str) -> Option<Zeroizing<[u8; 32]>> {
-    let digits = text.strip_prefix(KEY_HEADER)?.strip_prefix('\n')?.trim_end();
+    let digits = text
+        .strip_prefix(KEY_HEADER)?
+        .strip_prefix('\n')?
+        .trim_end();
     if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
@@ -164,7 +171,9 @@ fn parse_key(text: &str) -> Option<Zeroizing<[u8; 32]>> {
 
 fn read_small(path: &Path) -> io::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
-    File::open(path)?.take(MAX_KEY_FILE).read_to_string(&mut text)?;
+    File::open(path)?
+        .take(MAX_KEY_FILE)
+        .read_to_string(&mut text)?;
     Ok(text)
 }
 
@@ -231,7 +240,12 @@ mod tests {
         home.create().unwrap();
         home.keys(true).unwrap();
         let path = home.keys_dir().join("agent.key");
-        for text in ["", "garbage", "ipvm ed25519 seed\n00", "ipvm ed25519 seed\nzz"] {
+        for text in [
+            "",
+            "garbage",
+            "ipvm ed25519 seed\n00",
+            "ipvm ed25519 seed\nzz",
+        ] {
             fs::write(&path, text).unwrap();
             let error = home.keys(true).unwrap_err().to_string();
             assert!(error.contains("agent.key"), "{error}");
@@ -239,6 +253,11 @@ mod tests {
         }
         // Another valid key: the delegation does not fit it.
         fs::write(&path, format!("{KEY_HEADER}\n{}\n", "07".repeat(32))).unwrap();
-        assert!(home.keys(true).unwrap_err().to_string().contains("agent.dlg"));
+        assert!(
+            home.keys(true)
+                .unwrap_err()
+                .to_string()
+                .contains("agent.dlg")
+        );
     }
 }

@@ -33,10 +33,10 @@ mod trace;
 mod worker;
 
 pub use check::Verified;
-pub use ipvm_wasm::Cancel;
 pub use content::Added;
 pub use error::{NodeError, PrepareError};
 pub use explain::{Difference, Explanation, Why};
+pub use ipvm_wasm::Cancel;
 pub use node::{Access, Node};
 pub use prepare::{CallRequest, FileRequest, Group, Prepared};
 pub use report::{Progress, RunInfo, RunReport, RunState, Status, StepReport};

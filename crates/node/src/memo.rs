@@ -27,7 +27,11 @@ pub(crate) fn is_reusable(out: &Outcome) -> bool {
 
 /// The memo key of a pure task whose promises are resolved.
 pub(crate) fn computation_of(task: &Task, args: &Args) -> Result<Cid, NodeError> {
-    Ok(Computation { cmd: task.cmd.clone(), args: args.clone() }.cid()?)
+    Ok(Computation {
+        cmd: task.cmd.clone(),
+        args: args.clone(),
+    }
+    .cid()?)
 }
 
 /// The arguments of a task with each promise replaced by what `lookup` gives for it.
@@ -37,7 +41,9 @@ pub(crate) fn resolve(
 ) -> Result<Args, NodeError> {
     match promise::resolve(&Ipld::Map(task.args.clone()), lookup)? {
         Ipld::Map(args) => Ok(args),
-        _ => Err(NodeError::Internal("resolved arguments are not a map".into())),
+        _ => Err(NodeError::Internal(
+            "resolved arguments are not a map".into(),
+        )),
     }
 }
 
@@ -55,7 +61,9 @@ impl Node {
     /// # Errors
     /// As [`Node::look_up_task`].
     pub fn look_up_computation(&self, computation: &Cid) -> Result<Option<Receipt>, NodeError> {
-        Ok(self.find_by_computation(computation)?.map(|(_, receipt)| receipt))
+        Ok(self
+            .find_by_computation(computation)?
+            .map(|(_, receipt)| receipt))
     }
 
     pub(crate) fn find_by_task(

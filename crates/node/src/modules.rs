@@ -38,11 +38,17 @@ impl Node {
             Ok::<Vec<u8>, NodeError>(bytes)
         };
         let loaded = self.engine()?.load(cid, &mut fetch);
-        loaded.map_err(|error| NodeError::Module { module: *cid, message: error.to_string() })
+        loaded.map_err(|error| NodeError::Module {
+            module: *cid,
+            message: error.to_string(),
+        })
     }
 
     fn interface_path(&self, module: &Cid) -> PathBuf {
-        self.home_paths().cache().join("interfaces").join(module.to_string())
+        self.home_paths()
+            .cache()
+            .join("interfaces")
+            .join(module.to_string())
     }
 
     fn write_interface(&self, path: &PathBuf, interface: &Interface) -> Result<(), NodeError> {
@@ -60,6 +66,9 @@ impl Node {
 /// A damaged or outdated description is as good as none.
 fn read_interface(path: &PathBuf) -> Option<Interface> {
     let bytes = fs::read(path).ok()?;
-    let limits = Limits { bytes: MAX_INTERFACE, ..Limits::default() };
+    let limits = Limits {
+        bytes: MAX_INTERFACE,
+        ..Limits::default()
+    };
     Interface::from_ipld(cbor::decode(&bytes, limits).ok()?).ok()
 }

@@ -43,9 +43,19 @@ impl Node {
             return Err(NodeError::NoHome(root.to_path_buf()));
         }
         // The store's lock comes first: two first starts at once must not both make keys.
-        let store = if write { Store::open(root, keys_of)? } else { Store::open_read_only(root, keys_of)? };
+        let store = if write {
+            Store::open(root, keys_of)?
+        } else {
+            Store::open_read_only(root, keys_of)?
+        };
         let keys = home.keys(write)?;
-        Ok(Self { home, keys, store, engine: OnceLock::new(), access })
+        Ok(Self {
+            home,
+            keys,
+            store,
+            engine: OnceLock::new(),
+            access,
+        })
     }
 
     /// The person's DID.
@@ -92,7 +102,9 @@ impl Node {
 
 impl fmt::Debug for Node {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Node").field("home", &self.home).finish_non_exhaustive()
+        out.debug_struct("Node")
+            .field("home", &self.home)
+            .finish_non_exhaustive()
     }
 }
 
@@ -100,5 +112,8 @@ impl fmt::Debug for Node {
 fn keys_of(block: &[u8]) -> Option<ReceiptKeys> {
     let receipt = Receipt::decode(block).ok()?;
     let payload = receipt.payload();
-    Some(ReceiptKeys { task: payload.ran, computation: payload.meta.computation })
+    Some(ReceiptKeys {
+        task: payload.ran,
+        computation: payload.meta.computation,
+    })
 }

@@ -82,7 +82,9 @@ impl Prepared {
 
     /// The class of the command of the step at `index`.
     pub fn class(&self, index: u32) -> Class {
-        let class = self.step(index).and_then(|(_, step)| class_of(&step.task.cmd));
+        let class = self
+            .step(index)
+            .and_then(|(_, step)| class_of(&step.task.cmd));
         class.unwrap_or(Class::Mutation)
     }
 }
@@ -107,7 +109,10 @@ impl Node {
             owner: self.owner().clone(),
             nonce,
             sets: sets
-                .map(|(key, value)| author::Set { key: key.clone(), value: value.clone() })
+                .map(|(key, value)| author::Set {
+                    key: key.clone(),
+                    value: value.clone(),
+                })
                 .collect(),
         };
         let folder = match request.file.parent() {
@@ -117,17 +122,30 @@ impl Node {
         let mut sources = NodeSources::new(self, folder, &request.allow)?;
         let compiled = author::compile(document, &settings, &mut sources)
             .map_err(|found| invalid(found, &bytes))?;
-        let stem = request.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        let name = compiled.name.or(stem).unwrap_or_else(|| "workflow".to_owned());
+        let stem = request
+            .file
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned());
+        let name = compiled
+            .name
+            .or(stem)
+            .unwrap_or_else(|| "workflow".to_owned());
         let groups = compiled.labels.into_iter();
-        let groups = groups.map(|label| Group { label: label.name, members: label.steps });
+        let groups = groups.map(|label| Group {
+            label: label.name,
+            members: label.steps,
+        });
         Ok(Prepared {
             name,
             encoded: compiled.workflow.encode()?,
             labels: compiled.workflow.steps.keys().cloned().collect(),
             groups: groups.collect(),
             outputs: compiled.outputs,
-            inputs: compiled.sources.into_iter().map(|((_, path), cid)| (path, cid)).collect(),
+            inputs: compiled
+                .sources
+                .into_iter()
+                .map(|((_, path), cid)| (path, cid))
+                .collect(),
             graph: compiled.graph,
             cid: Cid::default(),
             workflow: compiled.workflow,
@@ -167,15 +185,22 @@ impl Node {
             };
             args.push(value);
         }
-        function.check(&args).map_err(|error| PrepareError::Mismatch {
-            function: function.to_string(),
-            message: error.to_string(),
-        })?;
+        function
+            .check(&args)
+            .map_err(|error| PrepareError::Mismatch {
+                function: function.to_string(),
+                message: error.to_string(),
+            })?;
         let label = function.short_name().to_owned();
         let task = Task {
             sub: self.owner().clone(),
             cmd: WASM_RUN.parse().map_err(NodeError::from)?,
-            args: WasmCall { module, function: function.name.clone(), args }.into_args(),
+            args: WasmCall {
+                module,
+                function: function.name.clone(),
+                args,
+            }
+            .into_args(),
             nonce: Vec::new(),
         };
         single(label, task, inputs)
@@ -205,7 +230,10 @@ impl Prepared {
         let labels: Vec<String> = workflow.steps.keys().cloned().collect();
         let groups = (0..)
             .zip(&labels)
-            .map(|(index, label)| Group { label: label.clone(), members: vec![index] })
+            .map(|(index, label)| Group {
+                label: label.clone(),
+                members: vec![index],
+            })
             .collect();
         Ok(Self {
             name,
@@ -227,7 +255,12 @@ fn single(
     task: Task,
     inputs: BTreeMap<String, Cid>,
 ) -> Result<Prepared, PrepareError> {
-    let step = Step { task, config: None::<Config>, rescue: None, undo: None };
+    let step = Step {
+        task,
+        config: None::<Config>,
+        rescue: None,
+        undo: None,
+    };
     let workflow = Workflow {
         nonce: Vec::new(),
         meta: None,
@@ -244,10 +277,17 @@ fn single(
 }
 
 fn read_limited(path: &Path, max: u64) -> Result<Vec<u8>, PrepareError> {
-    let unreadable = |source| PrepareError::File { path: path.to_path_buf(), source };
+    let unreadable = |source| PrepareError::File {
+        path: path.to_path_buf(),
+        source,
+    };
     let metadata = fs::metadata(path).map_err(unreadable)?;
     if metadata.len() > max {
-        return Err(PrepareError::TooLarge { path: path.to_path_buf(), bytes: metadata.len(), max });
+        return Err(PrepareError::TooLarge {
+            path: path.to_path_buf(),
+            bytes: metadata.len(),
+            max,
+        });
     }
     fs::read(path).map_err(unreadable)
 }

@@ -35,7 +35,10 @@ pub struct RunOptions {
 
 impl Default for RunOptions {
     fn default() -> Self {
-        Self { memo: true, again: false }
+        Self {
+            memo: true,
+            again: false,
+        }
     }
 }
 
@@ -65,16 +68,24 @@ impl Node {
     ) -> Result<RunReport, NodeError> {
         check_offered(&prepared.workflow)?;
         self.check_external(prepared)?;
-        let recorded = if options.memo && !options.again { self.recorded(prepared)? } else { None };
+        let recorded = if options.memo && !options.again {
+            self.recorded(prepared)?
+        } else {
+            None
+        };
         let run = match recorded {
             Some(run) => run,
             None => self.request(prepared)?,
         };
         self.check_chain(prepared)?;
         let before = self.mark(&run, prepared)?;
-        let order =
-            Order { prepared, run: run.id, memo: options.memo, ended: run.ended };
-        let carried = carry_out(self, order, cancel, observe)?;
+        let order = Order {
+            prepared,
+            run: run.id,
+            memo: options.memo,
+            ended: run.ended,
+        };
+        let carried = carry_out(self, &order, cancel, observe)?;
         let state = self.close(run.id, before, &carried)?;
         Ok(report(prepared, run.request, state, carried))
     }
@@ -85,17 +96,26 @@ impl Node {
         let Some(run) = self.store().runs(&filter, None, 1)?.into_iter().next() else {
             return Ok(None);
         };
-        let Some(request) = run.invocation else { return Ok(None) };
+        let Some(request) = run.invocation else {
+            return Ok(None);
+        };
         let mut ended = Vec::new();
         for step in self.store().steps(run.id)? {
             let Some(id) = step.receipt else { continue };
-            let Some(stored) = self.store().receipt_at(id)? else { continue };
+            let Some(stored) = self.store().receipt_at(id)? else {
+                continue;
+            };
             let receipt = Receipt::decode(&stored.block)?;
             if is_reusable(&receipt.payload().out) {
                 ended.push((step.index, Record::of(&receipt, true)));
             }
         }
-        Ok(Some(Opened { id: run.id, request, status: run.status, ended }))
+        Ok(Some(Opened {
+            id: run.id,
+            request,
+            status: run.status,
+            ended,
+        }))
     }
 
     /// Signs the owner's request, admits it, and puts it on record with the workflow.
@@ -110,7 +130,9 @@ impl Node {
         for chunk in &prepared.encoded.chunks {
             batch.block(chunk.clone());
         }
-        batch.block(token(keys.delegation.bytes())).block(token(request.bytes()));
+        batch
+            .block(token(keys.delegation.bytes()))
+            .block(token(request.bytes()));
         batch.run(NewRun {
             id,
             workflow: prepared.cid,
@@ -122,7 +144,12 @@ impl Node {
         });
         self.store().commit(batch)?;
         let request = request.cid();
-        Ok(Opened { id, request, status: RunStatus::Running, ended: Vec::new() })
+        Ok(Opened {
+            id,
+            request,
+            status: RunStatus::Running,
+            ended: Vec::new(),
+        })
     }
 
     /// The owner asks the agent for a run. Its meta says which files were read, so that a later
@@ -131,7 +158,10 @@ impl Node {
         let keys = self.keys();
         let mut nonce = vec![0; REQUEST_NONCE];
         crate::home::fill_random(&mut nonce)?;
-        let inputs = prepared.inputs.iter().map(|(path, cid)| (path.clone(), Ipld::Link(*cid)));
+        let inputs = prepared
+            .inputs
+            .iter()
+            .map(|(path, cid)| (path.clone(), Ipld::Link(*cid)));
         let meta = BTreeMap::from([("inputs".to_owned(), Ipld::Map(inputs.collect()))]);
         let payload = InvocationPayload {
             iss: keys.owner.did().clone(),
@@ -160,12 +190,16 @@ impl Node {
         if for_me && of_owner && about {
             return Ok(());
         }
-        Err(NodeError::Internal("the request for this run is not the one that was signed".into()))
+        Err(NodeError::Internal(
+            "the request for this run is not the one that was signed".into(),
+        ))
     }
 
     /// Whether the chain owner → agent still allows the agent to act for the owner.
     fn check_chain(&self, prepared: &Prepared) -> Result<(), NodeError> {
-        let Some((_, step)) = prepared.step(0) else { return Ok(()) };
+        let Some((_, step)) = prepared.step(0) else {
+            return Ok(());
+        };
         let at = now();
         let invocation = self.invoke(&step.task, at)?;
         let delegation = &self.keys().delegation;
@@ -187,7 +221,9 @@ impl Node {
     /// The receipt of a task outside the workflow that awaits it.
     pub(crate) fn external(&self, task: &Cid) -> Result<Receipt, NodeError> {
         self.look_up_task(task)?.ok_or_else(|| {
-            NodeError::Name(format!("awaited task {task} has no receipt here; run its workflow first"))
+            NodeError::Name(format!(
+                "awaited task {task} has no receipt here; run its workflow first"
+            ))
         })
     }
 
@@ -212,7 +248,9 @@ impl Node {
         let (state, status) = match carried.verdict {
             Verdict::Ok => (RunState::Ok, RunStatus::Ok),
             Verdict::Error => (RunState::Error, RunStatus::Error),
-            Verdict::Stopped if self.take_cancel(run) => (RunState::Cancelled, RunStatus::Cancelled),
+            Verdict::Stopped if self.take_cancel(run) => {
+                (RunState::Cancelled, RunStatus::Cancelled)
+            }
             // Interrupted: the run stays unfinished, and the same command goes on.
             Verdict::Stopped => return Ok(RunState::Cancelled),
         };
@@ -229,7 +267,11 @@ impl Node {
         finished: Option<i64>,
     ) -> Result<(), NodeError> {
         let mut batch = Batch::new();
-        batch.run_update(RunUpdate { id, status, finished });
+        batch.run_update(RunUpdate {
+            id,
+            status,
+            finished,
+        });
         Ok(self.store().commit(batch)?)
     }
 }
@@ -237,13 +279,19 @@ impl Node {
 /// Refuses by name what the format can carry but this version does not do.
 fn check_offered(workflow: &Workflow) -> Result<(), NodeError> {
     let no = |label: &str, message: &str| {
-        Err(NodeError::NotOffered { label: label.to_owned(), message: message.to_owned() })
+        Err(NodeError::NotOffered {
+            label: label.to_owned(),
+            message: message.to_owned(),
+        })
     };
     if workflow.rescue.is_some() {
         return no("rescue", "handlers are not offered by this version");
     }
     if workflow.global.is_some() {
-        return no("global", "limits for a whole workflow are not offered by this version");
+        return no(
+            "global",
+            "limits for a whole workflow are not offered by this version",
+        );
     }
     check_config("defaults", workflow.defaults.as_ref())?;
     for (label, step) in &workflow.steps {
@@ -272,7 +320,13 @@ fn check_config(label: &str, config: Option<&Config>) -> Result<(), NodeError> {
         ("secret", config.secret == Some(true)),
         ("disk", config.disk.is_some()),
         ("retry", config.retry.is_some()),
-        ("check", config.check.as_ref().is_some_and(|check| *check != Check::Attestation)),
+        (
+            "check",
+            config
+                .check
+                .as_ref()
+                .is_some_and(|check| *check != Check::Attestation),
+        ),
     ];
     match asked.iter().find(|(_, asked)| *asked) {
         Some((key, _)) => Err(NodeError::NotOffered {
@@ -287,7 +341,7 @@ fn report(prepared: &Prepared, run: Cid, status: RunState, carried: Carried) -> 
     let label = |step: u32| prepared.labels.get(step as usize).cloned();
     let steps = (0..).zip(carried.records).map(|(index, record)| {
         let because = carried.because.get(&index).and_then(|step| label(*step));
-        step_report(prepared, index, record, because)
+        step_report(prepared, index, record.as_ref(), because)
     });
     RunReport {
         workflow: prepared.cid,
@@ -305,23 +359,27 @@ fn report(prepared: &Prepared, run: Cid, status: RunState, carried: Carried) -> 
 pub(crate) fn step_report(
     prepared: &Prepared,
     index: u32,
-    record: Option<Record>,
+    record: Option<&Record>,
     because: Option<String>,
 ) -> StepReport {
-    let status = match record.as_ref().map(|record| record.ending) {
+    let status = match record.map(|record| record.ending) {
         None => Status::Pending,
         Some(ipvm_scheduler::Ending::Ok) => Status::Ok,
         Some(ipvm_scheduler::Ending::Error) => Status::Error,
     };
     StepReport {
-        label: prepared.labels.get(index as usize).cloned().unwrap_or_default(),
+        label: prepared
+            .labels
+            .get(index as usize)
+            .cloned()
+            .unwrap_or_default(),
         task: prepared.task(index).unwrap_or_default(),
-        receipt: record.as_ref().map(|record| record.receipt),
+        receipt: record.map(|record| record.receipt),
         status,
-        memo: record.as_ref().is_some_and(|record| record.memo),
+        memo: record.is_some_and(|record| record.memo),
         class: prepared.class(index),
-        fuel: record.as_ref().map_or(0, |record| record.fuel),
-        took_us: record.as_ref().map_or(0, |record| record.took_us),
+        fuel: record.map_or(0, |record| record.fuel),
+        took_us: record.map_or(0, |record| record.took_us),
         because,
     }
 }

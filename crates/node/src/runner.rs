@@ -1,8 +1,8 @@
 //! One run from start to end: the loop that turns the scheduler's commands into work.
 
 use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ pub(crate) struct Carried {
 /// Carries out a run; returns when every step has a receipt or the run was stopped.
 pub(crate) fn carry_out(
     node: &Node,
-    order: Order<'_>,
+    order: &Order<'_>,
     cancel: &Cancel,
     observe: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Carried, NodeError> {
@@ -60,7 +60,11 @@ pub(crate) fn carry_out(
     let queue = Mutex::new(queue);
     // A failure of the run stops the workers as the user's wish does, without being one.
     let stop = Cancel::new();
-    let scribe = Scribe { node, run: order.run, outbox };
+    let scribe = Scribe {
+        node,
+        run: order.run,
+        outbox,
+    };
     let workers = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         let mut started = 0;
@@ -72,7 +76,7 @@ pub(crate) fn carry_out(
                 scope.spawn(move || work(queue, &scribe, &stop));
             }
         };
-        let mut runner = Runner::new(&order, scribe.clone(), jobs, observe);
+        let mut runner = Runner::new(order, scribe.clone(), jobs, observe);
         let result = runner.drive(&inbox, cancel, &stop, &mut start_worker);
         stop.cancel();
         let carried = runner.finish();
@@ -120,7 +124,11 @@ impl<'a, 'o> Runner<'a, 'o> {
             jobs,
             observe,
             scheduler: Scheduler::new(IN_FLIGHT),
-            ended: order.ended.iter().map(|(step, record)| (*step, record.ending)).collect(),
+            ended: order
+                .ended
+                .iter()
+                .map(|(step, record)| (*step, record.ending))
+                .collect(),
             records: vec![None; prepared.labels.len()],
             because: HashMap::new(),
             missed: HashMap::new(),
@@ -148,7 +156,11 @@ impl<'a, 'o> Runner<'a, 'o> {
     ) -> Result<Verdict, NodeError> {
         let dag = dag_of(&self.prepared.graph, &self.prepared.workflow)?;
         let ended = std::mem::take(&mut self.ended);
-        let mut commands = self.scheduler.handle(Event::Submitted { run: RUN, dag, ended })?;
+        let mut commands = self.scheduler.handle(Event::Submitted {
+            run: RUN,
+            dag,
+            ended,
+        })?;
         let mut stopping = false;
         loop {
             for command in std::mem::take(&mut commands) {
@@ -170,7 +182,9 @@ impl<'a, 'o> Runner<'a, 'o> {
                 Ok(message) => commands = self.hear(message)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(NodeError::Internal("every thread of the run is gone".into()));
+                    return Err(NodeError::Internal(
+                        "every thread of the run is gone".into(),
+                    ));
                 }
             }
         }
@@ -190,7 +204,8 @@ impl<'a, 'o> Runner<'a, 'o> {
             }
             Command::Execute { step, .. } => {
                 let job = self.missed.remove(&step);
-                let job = job.ok_or_else(|| NodeError::Internal(format!("step {step} was not looked up")))?;
+                let job = job
+                    .ok_or_else(|| NodeError::Internal(format!("step {step} was not looked up")))?;
                 self.executing += 1;
                 // The receiving end lives as long as the scope that the workers run in.
                 let _ = self.jobs.send(job);
@@ -213,7 +228,11 @@ impl<'a, 'o> Runner<'a, 'o> {
                 if let Some(slot) = self.records.get_mut(step as usize) {
                     *slot = Some(record);
                 }
-                Ok(self.scheduler.handle(Event::Ended { run: RUN, step, ending })?)
+                Ok(self.scheduler.handle(Event::Ended {
+                    run: RUN,
+                    step,
+                    ending,
+                })?)
             }
             Message::Abandoned(step) => {
                 self.executing -= 1;
@@ -225,7 +244,11 @@ impl<'a, 'o> Runner<'a, 'o> {
 
     fn tell_end(&mut self, step: u32, record: &Record) {
         let because = self.because.get(&step).copied();
-        let (took_us, saved_us) = if record.memo { (0, record.took_us) } else { (record.took_us, 0) };
+        let (took_us, saved_us) = if record.memo {
+            (0, record.took_us)
+        } else {
+            (record.took_us, 0)
+        };
         match (record.memo, because) {
             (true, _) => self.reused += 1,
             (false, None) => {
@@ -240,7 +263,15 @@ impl<'a, 'o> Runner<'a, 'o> {
             Ending::Error => Status::Error,
         };
         let (memo, error) = (record.memo, record.error.clone());
-        (self.observe)(Progress::Ended { step, status, memo, took_us, saved_us, because, error });
+        (self.observe)(Progress::Ended {
+            step,
+            status,
+            memo,
+            took_us,
+            saved_us,
+            because,
+            error,
+        });
     }
 
     /// Finds a receipt to reuse and has it noted; false if there is none.
@@ -251,7 +282,14 @@ impl<'a, 'o> Runner<'a, 'o> {
             && record.reusable
             && let Some(stored) = self.node.store().receipt(&record.receipt)?
         {
-            self.scribe.reuse(step, stored.id, Record { memo: true, ..record.clone() });
+            self.scribe.reuse(
+                step,
+                stored.id,
+                Record {
+                    memo: true,
+                    ..record.clone()
+                },
+            );
             return Ok(true);
         }
         let (task, limits) = self.task(step)?;
@@ -266,10 +304,20 @@ impl<'a, 'o> Runner<'a, 'o> {
         if self.memo
             && let Some((_, receipt)) = self.node.find_by_computation(&computation)?
         {
-            self.scribe.write(step, &task, repeat(&receipt, computation))?;
+            self.scribe
+                .write(step, &task, repeat(&receipt, computation))?;
             return Ok(true);
         }
-        self.missed.insert(step, Job { step, task, args, computation, limits });
+        self.missed.insert(
+            step,
+            Job {
+                step,
+                task,
+                args,
+                computation,
+                limits,
+            },
+        );
         Ok(false)
     }
 
@@ -285,7 +333,11 @@ impl<'a, 'o> Runner<'a, 'o> {
             Branch::Ok => Branch::Error,
             _ => Branch::Ok,
         };
-        let failure = Failure::BranchMismatch { expected, got, from: record.receipt };
+        let failure = Failure::BranchMismatch {
+            expected,
+            got,
+            from: record.receipt,
+        };
         self.because.insert(step, because);
         let entry = Entry {
             out: Outcome::Error(failure.to_ipld()),
@@ -303,7 +355,10 @@ impl<'a, 'o> Runner<'a, 'o> {
         let missing = || NodeError::Internal(format!("step {step} is not in the workflow"));
         let (_, found) = self.prepared.step(step).ok_or_else(missing)?;
         let defaults = self.prepared.workflow.defaults.as_ref();
-        Ok((found.task.clone(), Config::cascade(found.config.as_ref(), defaults)))
+        Ok((
+            found.task.clone(),
+            Config::cascade(found.config.as_ref(), defaults),
+        ))
     }
 
     fn record(&self, step: u32) -> Result<&Record, NodeError> {
@@ -359,7 +414,9 @@ impl Node {
         match (wanted.branch, out) {
             (Branch::Any, out) => Ok(out.to_ipld()),
             (Branch::Ok, Outcome::Ok(value)) | (Branch::Error, Outcome::Error(value)) => Ok(value),
-            _ => Err(NodeError::Internal(format!("{receipt} ended on the other branch"))),
+            _ => Err(NodeError::Internal(format!(
+                "{receipt} ended on the other branch"
+            ))),
         }
     }
 }

@@ -6,7 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ipvm_ipld::{Block, Cid, codec};
 use ipvm_scheduler::Ending;
-use ipvm_store::{Batch, NewReceipt, ReceiptId, ReceiptKeys, RunId, StepReceipt, StepState, StepUpdate};
+use ipvm_store::{
+    Batch, NewReceipt, ReceiptId, ReceiptKeys, RunId, StepReceipt, StepState, StepUpdate,
+};
 use ipvm_ucan::{Invocation, InvocationPayload, Outcome, Receipt, ReceiptMeta, ReceiptPayload};
 use ipvm_workflow::{Failure, Task};
 
@@ -120,7 +122,13 @@ impl Scribe<'_> {
         }
         batch.block(token(invocation.bytes()));
         let block = token(receipt.bytes());
-        let receipt = batch.receipt(NewReceipt { block, keys: ReceiptKeys { task: ran, computation } });
+        let receipt = batch.receipt(NewReceipt {
+            block,
+            keys: ReceiptKeys {
+                task: ran,
+                computation,
+            },
+        });
         self.end(batch, step, receipt, record);
         Ok(())
     }
@@ -130,18 +138,17 @@ impl Scribe<'_> {
         self.end(Batch::new(), step, StepReceipt::Stored(id), record);
     }
 
-    fn end(
-        &self,
-        mut batch: Batch,
-        step: u32,
-        receipt: StepReceipt,
-        record: Record,
-    ) {
+    fn end(&self, mut batch: Batch, step: u32, receipt: StepReceipt, record: Record) {
         let state = match record.ending {
             Ending::Ok => StepState::Ok,
             Ending::Error => StepState::Error,
         };
-        batch.step(StepUpdate { run: self.run, index: step, state, receipt: Some(receipt) });
+        batch.step(StepUpdate {
+            run: self.run,
+            index: step,
+            state,
+            receipt: Some(receipt),
+        });
         let outbox = self.outbox.clone();
         let told = move |durable: Result<(), ipvm_store::StoreError>| {
             let message = match durable {
@@ -183,7 +190,9 @@ pub(crate) fn token(bytes: &[u8]) -> Block {
 
 /// Seconds since the epoch.
 pub(crate) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 

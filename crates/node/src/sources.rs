@@ -41,7 +41,10 @@ impl<'a> NodeSources<'a> {
         Ok(Self {
             node,
             folder: canonical(folder)?,
-            allowed: allow.iter().map(|path| canonical(path)).collect::<Result<_, _>>()?,
+            allowed: allow
+                .iter()
+                .map(|path| canonical(path))
+                .collect::<Result<_, _>>()?,
             interfaces: HashMap::new(),
         })
     }
@@ -65,7 +68,10 @@ impl<'a> NodeSources<'a> {
         }
         let outside = real.parent().unwrap_or(&real).display().to_string();
         Err(SourceError {
-            message: format!("`{written}` leads out of the workflow's folder, to {}", real.display()),
+            message: format!(
+                "`{written}` leads out of the workflow's folder, to {}",
+                real.display()
+            ),
             help: format!("move it into the folder, or allow it with `--allow-path {outside}`"),
         })
     }
@@ -74,10 +80,13 @@ impl<'a> NodeSources<'a> {
         if let Some(interface) = self.interfaces.get(module) {
             return Ok(Arc::clone(interface));
         }
-        let interface = self.node.interface_by_cid(module).map_err(|error| SourceError {
-            message: error.to_string(),
-            help: error.help(),
-        })?;
+        let interface = self
+            .node
+            .interface_by_cid(module)
+            .map_err(|error| SourceError {
+                message: error.to_string(),
+                help: error.help(),
+            })?;
         self.interfaces.insert(*module, Arc::clone(&interface));
         Ok(interface)
     }
@@ -86,16 +95,21 @@ impl<'a> NodeSources<'a> {
 impl Sources for NodeSources<'_> {
     fn add_file(&mut self, path: &str, base: Base) -> Result<Cid, SourceError> {
         let real = self.locate(path, base)?;
-        let added = self.node.add(&real, &mut |_| ()).map_err(|error| SourceError {
-            message: error.to_string(),
-            help: error.help(),
-        })?;
+        let added = self
+            .node
+            .add(&real, &mut |_| ())
+            .map_err(|error| SourceError {
+                message: error.to_string(),
+                help: error.help(),
+            })?;
         Ok(added.cid)
     }
 
     fn read_text(&mut self, path: &str, base: Base) -> Result<String, SourceError> {
         let real = self.locate(path, base)?;
-        let length = fs::metadata(&real).map_err(|error| unreadable(&real, &error))?.len();
+        let length = fs::metadata(&real)
+            .map_err(|error| unreadable(&real, &error))?
+            .len();
         if length > MAX_TEXT {
             return Err(SourceError {
                 message: format!("`{path}` has {length} bytes; text may have {MAX_TEXT}"),
@@ -104,7 +118,10 @@ impl Sources for NodeSources<'_> {
         }
         let bytes = fs::read(&real).map_err(|error| unreadable(&real, &error))?;
         String::from_utf8(bytes).map_err(|error| SourceError {
-            message: format!("`{path}` is not UTF-8 text (byte {})", error.utf8_error().valid_up_to()),
+            message: format!(
+                "`{path}` is not UTF-8 text (byte {})",
+                error.utf8_error().valid_up_to()
+            ),
             help: "pass it as bytes with `{file: …}`".into(),
         })
     }
@@ -114,7 +131,10 @@ impl Sources for NodeSources<'_> {
             Base::File => {
                 let root = self.folder.clone();
                 let escaped = glob::Pattern::escape(&root.to_string_lossy());
-                (Some(root), format!("{escaped}/{}", pattern.trim_start_matches("./")))
+                (
+                    Some(root),
+                    format!("{escaped}/{}", pattern.trim_start_matches("./")),
+                )
             }
             Base::CommandLine => (None, pattern.to_owned()),
         };
@@ -153,28 +173,35 @@ impl Sources for NodeSources<'_> {
         let interface = self.interface_of(module).map_err(FunctionError::Module)?;
         match interface.find(name) {
             Ok(function) => Ok(function.name.clone()),
-            Err(FindError::Unknown { available, .. }) => {
-                Err(FunctionError::Unknown { candidates: available })
-            }
+            Err(FindError::Unknown { available, .. }) => Err(FunctionError::Unknown {
+                candidates: available,
+            }),
             Err(FindError::Ambiguous { candidates, .. }) => {
                 Err(FunctionError::Ambiguous { candidates })
             }
         }
     }
 
-    fn check_args(
-        &mut self,
-        module: &Cid,
-        function: &str,
-        args: &[Ipld],
-    ) -> Result<(), ArgError> {
-        let whole = |message: String| ArgError { index: None, message, help: String::new() };
-        let interface = self.interface_of(module).map_err(|error| whole(error.message))?;
-        let function = interface.find(function).map_err(|error| whole(error.to_string()))?;
+    fn check_args(&mut self, module: &Cid, function: &str, args: &[Ipld]) -> Result<(), ArgError> {
+        let whole = |message: String| ArgError {
+            index: None,
+            message,
+            help: String::new(),
+        };
+        let interface = self
+            .interface_of(module)
+            .map_err(|error| whole(error.message))?;
+        let function = interface
+            .find(function)
+            .map_err(|error| whole(error.to_string()))?;
         if args.len() != function.params.len() {
             return Err(ArgError {
                 index: None,
-                message: format!("{} arguments given, {} expected", args.len(), function.params.len()),
+                message: format!(
+                    "{} arguments given, {} expected",
+                    args.len(),
+                    function.params.len()
+                ),
                 help: format!("the function is {function}"),
             });
         }
@@ -201,5 +228,8 @@ fn unreadable(path: &Path, error: &std::io::Error) -> SourceError {
         std::io::ErrorKind::PermissionDenied => "give yourself the right to read it",
         _ => "check that it is a readable file",
     };
-    SourceError { message: format!("cannot read {}: {error}", path.display()), help: help.into() }
+    SourceError {
+        message: format!("cannot read {}: {error}", path.display()),
+        help: help.into(),
+    }
 }

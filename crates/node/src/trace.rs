@@ -65,7 +65,11 @@ impl Node {
     /// There is no such receipt, or part of its past is not here.
     pub fn trace(&self, receipt: &Cid) -> Result<Trace, NodeError> {
         let receipt = self.receipt(receipt)?.ok_or(NodeError::NoBlock(*receipt))?;
-        let mut walk = Walk { node: self, seen: HashSet::new(), paths: self.known_paths()? };
+        let mut walk = Walk {
+            node: self,
+            seen: HashSet::new(),
+            paths: self.known_paths()?,
+        };
         walk.receipt(&receipt, 0)
     }
 
@@ -73,7 +77,9 @@ impl Node {
     fn known_paths(&self) -> Result<HashMap<Cid, String>, NodeError> {
         let mut paths = HashMap::new();
         for run in self.store().runs(&RunFilter::All, None, MAX_RUNS)? {
-            let Some(request) = run.invocation else { continue };
+            let Some(request) = run.invocation else {
+                continue;
+            };
             for (path, cid) in self.inputs_of(&request)? {
                 paths.entry(cid).or_insert(path);
             }
@@ -126,7 +132,11 @@ impl Walk<'_> {
 
     fn content(&self, cid: Cid) -> TraceInput {
         let size = unixfs::size(&cid, &mut |cid: &Cid| self.node.block_or_missing(cid)).ok();
-        TraceInput::Content { cid, size, path: self.paths.get(&cid).cloned() }
+        TraceInput::Content {
+            cid,
+            size,
+            path: self.paths.get(&cid).cloned(),
+        }
     }
 }
 
@@ -135,7 +145,10 @@ impl Node {
     fn input(&self, task: &Cid) -> Result<Receipt, NodeError> {
         match self.look_up_task(task)? {
             Some(receipt) => Ok(receipt),
-            None => self.receipts_of_task(task)?.pop().ok_or(NodeError::NoBlock(*task)),
+            None => self
+                .receipts_of_task(task)?
+                .pop()
+                .ok_or(NodeError::NoBlock(*task)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The threads that execute functions.
 
-use std::sync::mpsc::Receiver;
 use std::sync::Mutex;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use ipvm_ipld::Cid;
@@ -12,7 +12,7 @@ use ipvm_workflow::{Failure, LimitKind, Limits, Task, WasmCall, content};
 
 use crate::content::StoreContent;
 use crate::memo::Args;
-use crate::scribe::{Message, Entry, Scribe, now};
+use crate::scribe::{Entry, Message, Scribe, now};
 use crate::{Node, NodeError};
 
 /// A task that is to be executed.
@@ -85,7 +85,10 @@ pub(crate) fn spill(out: Outcome) -> (Outcome, Vec<ipvm_ipld::Block>) {
     let mut blocks = Vec::new();
     match content::spill(out, &mut |block| blocks.push(block)) {
         Ok(out) => (out, blocks),
-        Err(error) => (Outcome::Error(failure_of_spill(error).to_ipld()), Vec::new()),
+        Err(error) => (
+            Outcome::Error(failure_of_spill(error).to_ipld()),
+            Vec::new(),
+        ),
     }
 }
 
@@ -98,12 +101,18 @@ impl Node {
         cancel: &Cancel,
     ) -> Result<Execution, NodeError> {
         let failed = |failure: Failure| {
-            Ok(Execution::Ended { out: Outcome::Error(failure.to_ipld()), fuel: 0 })
+            Ok(Execution::Ended {
+                out: Outcome::Error(failure.to_ipld()),
+                fuel: 0,
+            })
         };
         let call = match WasmCall::from_args(args) {
             Ok(call) => call,
             Err(error) => {
-                return failed(Failure::BadArgument { index: None, message: error.to_string() });
+                return failed(Failure::BadArgument {
+                    index: None,
+                    message: error.to_string(),
+                });
             }
         };
         let module = match self.module(&call.module) {
@@ -131,9 +140,15 @@ impl Node {
                     Ok(value) => Outcome::Ok(value),
                     Err(error) => Outcome::Error(error),
                 };
-                Ok(Execution::Ended { out, fuel: done.fuel })
+                Ok(Execution::Ended {
+                    out,
+                    fuel: done.fuel,
+                })
             }
-            Err(Failed { error: CallError::Cancelled, .. }) => Ok(Execution::Cancelled),
+            Err(Failed {
+                error: CallError::Cancelled,
+                ..
+            }) => Ok(Execution::Cancelled),
             Err(Failed { error, fuel }) => {
                 let out = Outcome::Error(failure_of(error, &call, limits).to_ipld());
                 Ok(Execution::Ended { out, fuel })
@@ -149,7 +164,9 @@ fn failure_of_spill(error: SpillError) -> Failure {
             bytes: bytes as u64,
             allowed: content::MAX_VALUE_BYTES as u64,
         },
-        other => Failure::BadResult { message: other.to_string() },
+        other => Failure::BadResult {
+            message: other.to_string(),
+        },
     }
 }
 
@@ -166,10 +183,14 @@ fn failure_of(error: CallError, call: &WasmCall, limits: &Limits) -> Failure {
         CallError::Output { limit: allowed } => limit(LimitKind::Output, allowed),
         CallError::Cancelled => Failure::Cancelled,
         CallError::Trap { message } => Failure::Trap { message },
-        CallError::Argument(error) => {
-            Failure::BadArgument { index: Some(error.index as u64), message }
-        }
-        CallError::Content { cid, .. } => Failure::MissingContent { content: *cid, message },
+        CallError::Argument(error) => Failure::BadArgument {
+            index: Some(error.index as u64),
+            message,
+        },
+        CallError::Content { cid, .. } => Failure::MissingContent {
+            content: *cid,
+            message,
+        },
         CallError::NotANumber { .. } | CallError::DuplicateKey { .. } => {
             Failure::BadResult { message }
         }

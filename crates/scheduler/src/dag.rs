@@ -32,7 +32,13 @@ impl Dag {
         for (step, on) in flat(inputs) {
             match counts.get_mut(on.0 as usize) {
                 Some(count) => *count += 1,
-                None => return Err(SchedulerError::NoSuchStep { step, on: on.0, steps }),
+                None => {
+                    return Err(SchedulerError::NoSuchStep {
+                        step,
+                        on: on.0,
+                        steps,
+                    });
+                }
             }
         }
         let starts = prefix_sums(&counts);
@@ -47,7 +53,11 @@ impl Dag {
             }
         }
         let awaits = inputs.iter().map(|list| list.len() as u32).collect();
-        let dag = Self { awaits, edges, starts };
+        let dag = Self {
+            awaits,
+            edges,
+            starts,
+        };
         dag.check_acyclic()?;
         Ok(dag)
     }
@@ -71,9 +81,10 @@ impl Dag {
     pub(crate) fn dependents(&self, step: u32) -> &[(u32, Branch)] {
         let at = step as usize;
         match (self.starts.get(at), self.starts.get(at + 1)) {
-            (Some(from), Some(to)) => {
-                self.edges.get(*from as usize..*to as usize).unwrap_or_default()
-            }
+            (Some(from), Some(to)) => self
+                .edges
+                .get(*from as usize..*to as usize)
+                .unwrap_or_default(),
             _ => &[],
         }
     }
@@ -81,8 +92,11 @@ impl Dag {
     /// Kahn's algorithm: whatever is left when nothing is free any more lies on or behind a cycle.
     fn check_acyclic(&self) -> Result<(), SchedulerError> {
         let mut left = self.awaits.clone();
-        let mut free: Vec<u32> =
-            (0..).zip(&left).filter(|(_, count)| **count == 0).map(|(step, _)| step).collect();
+        let mut free: Vec<u32> = (0..)
+            .zip(&left)
+            .filter(|(_, count)| **count == 0)
+            .map(|(step, _)| step)
+            .collect();
         while let Some(step) = free.pop() {
             for (dependent, _) in self.dependents(step) {
                 if let Some(count) = left.get_mut(*dependent as usize) {
@@ -101,7 +115,9 @@ impl Dag {
 }
 
 fn flat(inputs: &[Vec<(u32, Branch)>]) -> impl Iterator<Item = (u32, (u32, Branch))> + '_ {
-    (0..).zip(inputs).flat_map(|(step, list)| list.iter().map(move |edge| (step, *edge)))
+    (0..)
+        .zip(inputs)
+        .flat_map(|(step, list)| list.iter().map(move |edge| (step, *edge)))
 }
 
 fn prefix_sums(counts: &[u32]) -> Vec<u32> {

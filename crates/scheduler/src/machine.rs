@@ -58,7 +58,9 @@ impl Scheduler {
             }
             Event::Abandoned { run, step } => {
                 let stopped = self.run_mut(run)?.stopped;
-                self.expect(run, step, "abandoned", |state| stopped && is_under_way(state))?;
+                self.expect(run, step, "abandoned", |state| {
+                    stopped && is_under_way(state)
+                })?;
                 self.leave(run);
                 self.run_mut(run)?.set(step, State::Abandoned);
                 self.finish_if_over(run, &mut commands);
@@ -80,7 +82,9 @@ impl Scheduler {
     /// A miss leads to execution, unless the run was stopped in between.
     fn after_miss(&mut self, run: RunId, step: u32) -> Vec<Command> {
         let mut commands = Vec::new();
-        let Some(state) = self.runs.get_mut(&run) else { return commands };
+        let Some(state) = self.runs.get_mut(&run) else {
+            return commands;
+        };
         if state.stopped {
             state.set(step, State::Abandoned);
             self.leave(run);
@@ -94,14 +98,24 @@ impl Scheduler {
 
     fn start(&mut self, commands: &mut Vec<Command>) {
         while self.under_way < self.in_flight {
-            let Some(id) = self.turns.pop_front() else { return };
-            let Some(run) = self.runs.get_mut(&id) else { continue };
-            let Some((step, state)) = run.next() else { continue };
+            let Some(id) = self.turns.pop_front() else {
+                return;
+            };
+            let Some(run) = self.runs.get_mut(&id) else {
+                continue;
+            };
+            let Some((step, state)) = run.next() else {
+                continue;
+            };
             run.under_way += 1;
             self.under_way += 1;
             if let State::Doomed(because) = state {
                 run.set(step, State::Settling);
-                commands.push(Command::Settle { run: id, step, because });
+                commands.push(Command::Settle {
+                    run: id,
+                    step,
+                    because,
+                });
             } else {
                 run.set(step, State::LookingUp);
                 commands.push(Command::LookUp { run: id, step });
@@ -133,7 +147,9 @@ impl Scheduler {
     }
 
     fn run_mut(&mut self, run: RunId) -> Result<&mut Run, SchedulerError> {
-        self.runs.get_mut(&run).ok_or(SchedulerError::UnknownRun(run))
+        self.runs
+            .get_mut(&run)
+            .ok_or(SchedulerError::UnknownRun(run))
     }
 
     fn expect(

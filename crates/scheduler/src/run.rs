@@ -118,7 +118,11 @@ impl Run {
     /// The verdict, once nothing is under way and nothing can be started.
     pub(crate) fn verdict(&self) -> Option<Verdict> {
         if self.ended == self.states.len() {
-            return Some(if self.errors == 0 { Verdict::Ok } else { Verdict::Error });
+            return Some(if self.errors == 0 {
+                Verdict::Ok
+            } else {
+                Verdict::Error
+            });
         }
         (self.stopped && self.under_way == 0).then_some(Verdict::Stopped)
     }

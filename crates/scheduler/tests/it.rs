@@ -35,15 +35,29 @@ fn drive(
     let mut scheduler = Scheduler::new(in_flight);
     let mut seen = Seen::default();
     let dag = Dag::new(inputs).unwrap();
-    let submitted = Event::Submitted { run: RUN, dag, ended: vec![] };
+    let submitted = Event::Submitted {
+        run: RUN,
+        dag,
+        ended: vec![],
+    };
     let mut pending: VecDeque<Command> = scheduler.handle(submitted).unwrap().into();
     while !pending.is_empty() {
         seen.most_under_way = seen.most_under_way.max(scheduler.under_way());
         let command = pending.remove(pick(pending.len())).unwrap();
-        let ending = |step| if fails(step) { Ending::Error } else { Ending::Ok };
+        let ending = |step| {
+            if fails(step) {
+                Ending::Error
+            } else {
+                Ending::Ok
+            }
+        };
         let event = match command {
             Command::LookUp { run, step } if !hits(step) => Event::Missed { run, step },
-            Command::LookUp { run, step } => Event::Ended { run, step, ending: ending(step) },
+            Command::LookUp { run, step } => Event::Ended {
+                run,
+                step,
+                ending: ending(step),
+            },
             Command::Execute { run, step } => {
                 assert!(!seen.executed.contains(&step), "step {step} ran twice");
                 for (on, branch) in &inputs[step as usize] {
@@ -56,12 +70,20 @@ fn drive(
                     assert!(met, "ran on the wrong branch");
                 }
                 seen.executed.push(step);
-                Event::Ended { run, step, ending: ending(step) }
+                Event::Ended {
+                    run,
+                    step,
+                    ending: ending(step),
+                }
             }
             Command::Settle { run, step, because } => {
                 assert!(inputs[step as usize].iter().any(|(on, _)| *on == because));
                 seen.settled.insert(step, because);
-                Event::Ended { run, step, ending: Ending::Error }
+                Event::Ended {
+                    run,
+                    step,
+                    ending: Ending::Error,
+                }
             }
             Command::Finish { verdict, .. } => {
                 assert!(seen.verdict.replace(verdict).is_none(), "finished twice");
@@ -81,7 +103,13 @@ fn ok(on: u32) -> (u32, Branch) {
     (on, Branch::Ok)
 }
 
-fn check(inputs: &Inputs, fails: &[u32], executed: &[u32], settled: &[(u32, u32)], verdict: Verdict) {
+fn check(
+    inputs: &Inputs,
+    fails: &[u32],
+    executed: &[u32],
+    settled: &[(u32, u32)],
+    verdict: Verdict,
+) {
     let seen = drive(inputs, 8, |step| fails.contains(&step), |_| false, |_| 0);
     assert_eq!(seen.executed, executed);
     assert_eq!(seen.settled, settled.iter().copied().collect());
@@ -99,13 +127,30 @@ fn order_follows_data_and_failures_stay_in_their_branch() {
     check(&diamond, &[], &[0, 1, 2, 3], &[], Verdict::Ok);
     check(&diamond, &[1], &[0, 1, 2], &[(3, 1)], Verdict::Error);
     // A failure at the root settles everything behind it, each because of its own input.
-    check(&diamond, &[0], &[0], &[(1, 0), (2, 0), (3, 1)], Verdict::Error);
+    check(
+        &diamond,
+        &[0],
+        &[0],
+        &[(1, 0), (2, 0), (3, 1)],
+        Verdict::Error,
+    );
     // Awaiting the error, or either branch, runs on a failure.
-    let handlers = vec![vec![], vec![(0, Branch::Error)], vec![(0, Branch::Any)], vec![ok(1)]];
+    let handlers = vec![
+        vec![],
+        vec![(0, Branch::Error)],
+        vec![(0, Branch::Any)],
+        vec![ok(1)],
+    ];
     check(&handlers, &[0], &[0, 1, 2, 3], &[], Verdict::Error);
     check(&handlers, &[], &[0, 2], &[(1, 0), (3, 1)], Verdict::Error);
     // The same input twice, on both branches: can never be met.
-    check(&vec![vec![], vec![ok(0), (0, Branch::Error)]], &[], &[0], &[(1, 0)], Verdict::Error);
+    check(
+        &vec![vec![], vec![ok(0), (0, Branch::Error)]],
+        &[],
+        &[0],
+        &[(1, 0)],
+        Verdict::Error,
+    );
 }
 
 #[test]
@@ -121,34 +166,77 @@ fn resume_starts_where_the_record_ends() {
     let mut scheduler = Scheduler::new(4);
     let dag = Dag::new(&[vec![], vec![ok(0)], vec![ok(1)]]).unwrap();
     let ended = vec![(0, Ending::Ok), (1, Ending::Ok)];
-    let commands = scheduler.handle(Event::Submitted { run: RUN, dag, ended }).unwrap();
+    let commands = scheduler
+        .handle(Event::Submitted {
+            run: RUN,
+            dag,
+            ended,
+        })
+        .unwrap();
     assert_eq!(commands, [Command::LookUp { run: RUN, step: 2 }]);
 
     let dag = Dag::new(&[vec![], vec![ok(0)]]).unwrap();
     let run = RunId(8);
     let ended = vec![(0, Ending::Error), (1, Ending::Error)];
-    let commands = scheduler.handle(Event::Submitted { run, dag, ended }).unwrap();
-    assert_eq!(commands, [Command::Finish { run, verdict: Verdict::Error }]);
+    let commands = scheduler
+        .handle(Event::Submitted { run, dag, ended })
+        .unwrap();
+    assert_eq!(
+        commands,
+        [Command::Finish {
+            run,
+            verdict: Verdict::Error
+        }]
+    );
 
     // A crash between a failure and the settlement of what awaits it: settled on resume.
     let dag = Dag::new(&[vec![], vec![ok(0)]]).unwrap();
     let run = RunId(9);
     let ended = vec![(0, Ending::Error)];
-    let commands = scheduler.handle(Event::Submitted { run, dag, ended }).unwrap();
-    assert_eq!(commands, [Command::Settle { run, step: 1, because: 0 }]);
+    let commands = scheduler
+        .handle(Event::Submitted { run, dag, ended })
+        .unwrap();
+    assert_eq!(
+        commands,
+        [Command::Settle {
+            run,
+            step: 1,
+            because: 0
+        }]
+    );
 }
 
 #[test]
 fn a_stop_waits_for_what_is_under_way_and_starts_nothing_more() {
     let mut scheduler = Scheduler::new(2);
     let dag = Dag::new(&[vec![], vec![], vec![], vec![ok(0)]]).unwrap();
-    scheduler.handle(Event::Submitted { run: RUN, dag, ended: vec![] }).unwrap();
-    scheduler.handle(Event::Missed { run: RUN, step: 0 }).unwrap();
+    scheduler
+        .handle(Event::Submitted {
+            run: RUN,
+            dag,
+            ended: vec![],
+        })
+        .unwrap();
+    scheduler
+        .handle(Event::Missed { run: RUN, step: 0 })
+        .unwrap();
     assert_eq!(scheduler.handle(Event::Stop { run: RUN }).unwrap(), []);
-    let ended = Event::Ended { run: RUN, step: 0, ending: Ending::Ok };
+    let ended = Event::Ended {
+        run: RUN,
+        step: 0,
+        ending: Ending::Ok,
+    };
     assert_eq!(scheduler.handle(ended).unwrap(), []);
-    let finish = [Command::Finish { run: RUN, verdict: Verdict::Stopped }];
-    assert_eq!(scheduler.handle(Event::Missed { run: RUN, step: 1 }).unwrap(), finish);
+    let finish = [Command::Finish {
+        run: RUN,
+        verdict: Verdict::Stopped,
+    }];
+    assert_eq!(
+        scheduler
+            .handle(Event::Missed { run: RUN, step: 1 })
+            .unwrap(),
+        finish
+    );
     assert_eq!(scheduler.under_way(), 0);
 }
 
@@ -158,13 +246,29 @@ fn runs_take_turns() {
     let wide = Dag::new(&vec![vec![]; 100]).unwrap();
     let small = Dag::new(&vec![vec![]; 2]).unwrap();
     let (a, b) = (RunId(1), RunId(2));
-    scheduler.handle(Event::Submitted { run: a, dag: wide, ended: vec![] }).unwrap();
-    scheduler.handle(Event::Submitted { run: b, dag: small, ended: vec![] }).unwrap();
+    scheduler
+        .handle(Event::Submitted {
+            run: a,
+            dag: wide,
+            ended: vec![],
+        })
+        .unwrap();
+    scheduler
+        .handle(Event::Submitted {
+            run: b,
+            dag: small,
+            ended: vec![],
+        })
+        .unwrap();
     let mut order = vec![];
     let mut current = (a, 0);
     for _ in 0..4 {
         let (run, step) = current;
-        let event = Event::Ended { run, step, ending: Ending::Ok };
+        let event = Event::Ended {
+            run,
+            step,
+            ending: Ending::Ok,
+        };
         for command in scheduler.handle(event).unwrap() {
             if let Command::LookUp { run, step } = command {
                 order.push(run);
@@ -180,12 +284,26 @@ fn a_driver_that_contradicts_the_machine_is_told() {
     let mut scheduler = Scheduler::new(1);
     let dag = Dag::new(&[vec![], vec![]]).unwrap();
     let twice = dag.clone();
-    scheduler.handle(Event::Submitted { run: RUN, dag, ended: vec![] }).unwrap();
+    scheduler
+        .handle(Event::Submitted {
+            run: RUN,
+            dag,
+            ended: vec![],
+        })
+        .unwrap();
     let cases = [
-        Event::Submitted { run: RUN, dag: twice, ended: vec![] },
+        Event::Submitted {
+            run: RUN,
+            dag: twice,
+            ended: vec![],
+        },
         Event::Missed { run: RUN, step: 1 },
         Event::Missed { run: RUN, step: 9 },
-        Event::Ended { run: RUN, step: 1, ending: Ending::Ok },
+        Event::Ended {
+            run: RUN,
+            step: 1,
+            ending: Ending::Ok,
+        },
         Event::Abandoned { run: RUN, step: 0 },
         Event::Stop { run: RunId(1) },
     ];
@@ -193,16 +311,30 @@ fn a_driver_that_contradicts_the_machine_is_told() {
         let shown = format!("{case:?}");
         assert!(scheduler.handle(case).is_err(), "{shown}");
     }
-    assert!(scheduler.handle(Event::Missed { run: RUN, step: 0 }).is_ok(), "state is unchanged");
+    assert!(
+        scheduler
+            .handle(Event::Missed { run: RUN, step: 0 })
+            .is_ok(),
+        "state is unchanged"
+    );
 }
 
 #[test]
 fn graphs_are_valid_by_construction() {
-    assert_eq!(Dag::new(&[vec![ok(0)]]).unwrap_err(), SchedulerError::Cycle(0));
+    assert_eq!(
+        Dag::new(&[vec![ok(0)]]).unwrap_err(),
+        SchedulerError::Cycle(0)
+    );
     let cycle = vec![vec![], vec![ok(2)], vec![ok(1)]];
     assert_eq!(Dag::new(&cycle).unwrap_err(), SchedulerError::Cycle(1));
-    assert!(matches!(Dag::new(&[vec![ok(1)]]), Err(SchedulerError::NoSuchStep { .. })));
-    assert!(matches!(Dag::new(&vec![vec![]; 100_001]), Err(SchedulerError::TooManySteps(_))));
+    assert!(matches!(
+        Dag::new(&[vec![ok(1)]]),
+        Err(SchedulerError::NoSuchStep { .. })
+    ));
+    assert!(matches!(
+        Dag::new(&vec![vec![]; 100_001]),
+        Err(SchedulerError::TooManySteps(_))
+    ));
     // A chain as long as a run may be: no recursion.
     let chain = (0..100_000u32).map(|step| step.checked_sub(1).map(ok).into_iter().collect());
     let chain: Inputs = chain.collect();
@@ -211,17 +343,24 @@ fn graphs_are_valid_by_construction() {
 
 /// Random acyclic graphs: each step may await earlier ones.
 fn graphs() -> impl Strategy<Value = Inputs> {
-    let branch = prop_oneof![3 => Just(Branch::Ok), 1 => Just(Branch::Error), 1 => Just(Branch::Any)];
-    prop::collection::vec(prop::collection::vec((any::<prop::sample::Index>(), branch), 0..4), 1..40)
-        .prop_map(|rows| {
-            (0..)
-                .zip(rows)
-                .map(|(step, row)| match step {
-                    0 => vec![],
-                    _ => row.iter().map(|(i, b)| (i.index(step) as u32, *b)).collect(),
-                })
-                .collect()
-        })
+    let branch =
+        prop_oneof![3 => Just(Branch::Ok), 1 => Just(Branch::Error), 1 => Just(Branch::Any)];
+    prop::collection::vec(
+        prop::collection::vec((any::<prop::sample::Index>(), branch), 0..4),
+        1..40,
+    )
+    .prop_map(|rows| {
+        (0..)
+            .zip(rows)
+            .map(|(step, row)| match step {
+                0 => vec![],
+                _ => row
+                    .iter()
+                    .map(|(i, b)| (i.index(step) as u32, *b))
+                    .collect(),
+            })
+            .collect()
+    })
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! The background thread: merges the tail into the index and copies the WAL into the database, so that commits do
 //! neither.
 
-use crate::conn::{self, Access, Sync, lock};
+use crate::conn::{self, Access, Durability, lock};
 use crate::error::StoreError;
 use crate::index::Index;
 use crate::limits::{
@@ -185,7 +185,7 @@ impl Worker {
             Some(conn) => conn,
             None => {
                 let conn = conn::open(&self.main, Access::Write)?;
-                conn::set_up_writer(&conn, &self.main, Sync::Full)?;
+                conn::set_up_writer(&conn, &self.main, Durability::EveryCommit)?;
                 conn
             }
         };

@@ -23,11 +23,11 @@ pub(crate) enum Access {
 
 /// How much a commit waits for the disk.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Sync {
+pub(crate) enum Durability {
     /// Every commit is on the disk before it returns.
-    Full,
+    EveryCommit,
     /// Order is kept, but the last commits may be lost with the power.
-    Normal,
+    Order,
 }
 
 /// Takes a lock whose holder may have panicked: what the locks of this crate guard is valid at every step.
@@ -57,10 +57,14 @@ pub(crate) fn open(path: &Path, access: Access) -> Result<Connection, StoreError
 }
 
 /// Sets up a connection opened with [`Access::Write`] for committing.
-pub(crate) fn set_up_writer(conn: &Connection, path: &Path, sync: Sync) -> Result<(), StoreError> {
-    let sync = match sync {
-        Sync::Full => "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;",
-        Sync::Normal => "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=1000;",
+pub(crate) fn set_up_writer(
+    conn: &Connection,
+    path: &Path,
+    durability: Durability,
+) -> Result<(), StoreError> {
+    let sync = match durability {
+        Durability::EveryCommit => "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;",
+        Durability::Order => "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=1000;",
     };
     conn.execute_batch("PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192;")
         .and_then(|()| conn.execute_batch(sync))

@@ -142,6 +142,12 @@ pub enum StoreError {
         /// The limit in bytes.
         max: usize,
     },
+    /// A block was given as a receipt that is not DAG-CBOR.
+    #[error("{cid} is not a DAG-CBOR block and so no receipt; store it as a block")]
+    NotAReceipt {
+        /// The block's CID.
+        cid: Box<Cid>,
+    },
     /// A batch is larger than one transaction should be.
     #[error(
         "a batch of {items} items and {bytes} bytes is too large (limits {max_items} and {max_bytes}); commit it in parts"
@@ -290,6 +296,12 @@ impl StoreError {
             },
             Some(ErrorCode::NotADatabase) => Self::NotAStore { path, reason },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path, doing },
+            // SQLite read the row, but a value in it is of a kind that is never written.
+            None if is_conversion(error) => Self::Damaged {
+                path,
+                doing,
+                reason,
+            },
             _ => Self::Database {
                 path,
                 doing,
@@ -297,6 +309,19 @@ impl StoreError {
             },
         }
     }
+}
+
+fn is_conversion(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+    };
+    matches!(
+        error,
+        FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | Utf8Error(..)
+    )
 }
 
 /// Adds path and activity to the errors below.

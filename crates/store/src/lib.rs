@@ -34,11 +34,13 @@ mod background;
 mod blocks;
 mod conn;
 mod error;
+mod finding;
 mod index;
 mod key;
 mod limits;
 mod lock;
 mod options;
+mod prefix;
 mod prepare;
 mod queue;
 mod read;
@@ -57,9 +59,10 @@ extern crate self as ipvm_store;
 mod tests;
 
 pub use error::StoreError;
+pub use finding::{Finding, VerifyEvent, VerifyPart, VerifySummary};
 pub use limits::{
     BATCH_BYTES_MAX, BATCH_ITEMS_MAX, BLOCK_BYTES_MAX, INLINE_BYTES_MAX, PAGE_ROWS_MAX,
-    RECEIPTS_PER_KEY_MAX,
+    PREFIX_CHARS_MIN, PREFIX_FOUND_MAX, PREFIX_ROWS_MAX, RECEIPTS_PER_KEY_MAX,
 };
 pub use store::Store;
 pub use types::{
@@ -67,4 +70,4 @@ pub use types::{
     RunInfo, RunStatus, RunUpdate, Stat, StepInfo, StepReceipt, StepState, StepUpdate,
     StoredReceipt,
 };
-pub use verify::{Finding, VerifyEvent, VerifyPart, VerifySummary};
+

@@ -82,6 +82,13 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub const RECEIPTS_PER_KEY_MAX: usize = 1_024;
 /// Most rows in one page of a listing.
 pub const PAGE_ROWS_MAX: usize = 10_000;
+/// Newest receipts, and newest blocks, among which a CID is looked for by its first characters: a few tenths of a
+/// second, since neither is sorted by CID.
+pub const PREFIX_ROWS_MAX: usize = 100_000;
+/// Fewest characters by which a CID can be looked for.
+pub const PREFIX_CHARS_MIN: usize = 8;
+/// Most CIDs returned for their first characters: enough to say that they are ambiguous.
+pub const PREFIX_FOUND_MAX: usize = 16;
 /// Rows read per transaction when a whole table is walked: a longer read would keep the WAL from starting over.
 pub(crate) const WALK_ROWS: usize = 4_096;
 /// Rows read per transaction when the tail is loaded.

@@ -6,7 +6,7 @@ use crate::key::Keyer;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_ITEMS_MAX, BLOCK_BYTES_MAX, INLINE_BYTES_MAX};
 use crate::tail::KeyRow;
 use crate::types::{Batch, NewReceipt, NewRun, RunUpdate, StepReceipt, StepUpdate};
-use ipvm_ipld::{Block, Cid};
+use ipvm_ipld::{Block, Cid, codec};
 
 /// A block as a row.
 pub(crate) struct BlockRow {
@@ -110,6 +110,12 @@ fn check(batch: &Batch) -> Result<(), StoreError> {
             cid,
             bytes: block.data().len(),
             max: BLOCK_BYTES_MAX,
+        });
+    }
+    let mut receipts = batch.receipts.iter().map(|receipt| receipt.block.cid());
+    if let Some(cid) = receipts.find(|cid| cid.codec() != codec::DAG_CBOR) {
+        return Err(StoreError::NotAReceipt {
+            cid: Box::new(*cid),
         });
     }
     let receipts = batch.receipts.len();

@@ -77,6 +77,14 @@ impl Queue {
         group
     }
 
+    /// Closes the queue and drops what waits, for a writer that ends without serving it: submitters that wait come to
+    /// know it by their callback being dropped.
+    pub(crate) fn abandon(&self) {
+        self.close("the writer has ended");
+        let jobs = std::mem::take(&mut lock(&self.state).jobs);
+        drop(jobs);
+    }
+
     /// Takes nothing more. What waits already is still taken by the writer.
     pub(crate) fn close(&self, reason: &str) {
         let mut state = lock(&self.state);

@@ -143,5 +143,6 @@ pub(crate) fn empty_if_large(conn: &Connection, main: &Path) -> Result<(), Store
     if file_len(&with_suffix(main, "-wal")) <= WAL_KEEP_BYTES {
         return Ok(());
     }
+    conn.busy_timeout(WAL_WAIT).at(main, CHECKPOINTING)?;
     checkpoint(conn, main, Mode::Truncate).map(drop)
 }

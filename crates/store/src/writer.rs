@@ -1,7 +1,7 @@
 //! The writer's thread: takes what waits, commits it as one transaction, then tells everybody.
 
 use crate::background::Background;
-use crate::conn::{self, Access, Sync};
+use crate::conn::{self, Access, Durability};
 use crate::error::{Context, StoreError};
 use crate::index::Index;
 use crate::limits::COMMIT_OVERHEAD_BYTES;
@@ -38,7 +38,7 @@ impl Writer {
         last_receipt: i64,
     ) -> Result<Self, StoreError> {
         let conn = conn::open(path, Access::Write)?;
-        conn::set_up_writer(&conn, path, Sync::Full)?;
+        conn::set_up_writer(&conn, path, Durability::EveryCommit)?;
         if let Some(pages) = tuning.main_pages_max {
             conn.execute_batch(&format!("PRAGMA max_page_count={pages}"))
                 .at(path, STORING)?;
@@ -56,6 +56,7 @@ impl Writer {
 
     /// Serves the queue until it is closed and empty, or until the disk fails.
     pub(crate) fn run(mut self, queue: &Queue) {
+        let _abandon = AbandonOnExit(queue);
         loop {
             let group = queue.pop_group();
             if group.is_empty() {
@@ -142,6 +143,15 @@ impl Writer {
         self.background
             .committed(self.last_receipt, self.index.backlog(), bytes);
         Ok(())
+    }
+}
+
+/// Lets nobody wait for a writer that has ended, not even if a submitter's callback panicked under it.
+struct AbandonOnExit<'a>(&'a Queue);
+
+impl Drop for AbandonOnExit<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
     }
 }
 

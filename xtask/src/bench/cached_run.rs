@@ -19,19 +19,26 @@ pub(crate) fn run() -> Result<Vec<Figure>> {
     let folder = tempfile::tempdir()?;
     let run = |json: bool| -> Result<String> {
         let mut command = Command::new(&binary);
-        command.arg("run").arg(root.join("examples/thumbnails/workflow.yaml"));
+        command
+            .arg("run")
+            .arg(root.join("examples/thumbnails/workflow.yaml"));
         command.arg("--out").arg(folder.path().join("out"));
         if json {
             command.arg("--json");
         }
-        command.env("IPVM_HOME", folder.path().join("home")).stderr(Stdio::null());
+        command
+            .env("IPVM_HOME", folder.path().join("home"))
+            .stderr(Stdio::null());
         let output = command.output().context("starting ipvm")?;
         ensure!(output.status.success(), "ipvm ended with {}", output.status);
         Ok(String::from_utf8(output.stdout)?)
     };
     let first: serde_json::Value = serde_json::from_str(&run(true)?)?;
     let again: serde_json::Value = serde_json::from_str(&run(true)?)?;
-    ensure!(again["executed"] == 0 && again["reused"] == first["executed"], "not all is cached");
+    ensure!(
+        again["executed"] == 0 && again["reused"] == first["executed"],
+        "not all is cached"
+    );
     let plan = Plan {
         name: "3 cached run, whole process",
         floor: "spawn of `true`",

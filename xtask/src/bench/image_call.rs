@@ -15,8 +15,12 @@ use super::measure::{Figure, Plan};
 const INTERFACE: &str = "ipvm:image/image@0.1.0";
 /// Side of a square of noise whose PNG has about 4 MiB.
 const SIDE: u32 = 1_182;
-const LIMITS: Limits =
-    Limits { fuel: 100_000_000_000, memory: 1 << 30, time: Duration::from_secs(60), output: 64 << 20 };
+const LIMITS: Limits = Limits {
+    fuel: 100_000_000_000,
+    memory: 1 << 30,
+    time: Duration::from_secs(60),
+    output: 64 << 20,
+};
 
 pub(crate) fn run() -> Result<Vec<Figure>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests/image.wasm");
@@ -47,8 +51,15 @@ pub(crate) fn run() -> Result<Vec<Figure>> {
             Err(error) => bail!("{error:?}"),
         }
     };
-    let args = [Ipld::Bytes(photo.clone()), Ipld::Integer(256), Ipld::Integer(256)];
-    ensure!(ours("thumbnail", &args)? == Ipld::Bytes(raw.thumbnail(&photo)?), "results differ");
+    let args = [
+        Ipld::Bytes(photo.clone()),
+        Ipld::Integer(256),
+        Ipld::Integer(256),
+    ];
+    ensure!(
+        ours("thumbnail", &args)? == Ipld::Bytes(raw.thumbnail(&photo)?),
+        "results differ"
+    );
     let whole = Figure::measure(
         &plan("5 thumbnail of a 4 MiB photo", 20),
         |_| raw.thumbnail(&photo),
@@ -56,7 +67,11 @@ pub(crate) fn run() -> Result<Vec<Figure>> {
     )?;
     // The function answers at once with an error: what is left is the handing over of the bytes.
     let broken = vec![0x55; 4 << 20];
-    let args = [Ipld::Bytes(broken.clone()), Ipld::Integer(256), Ipld::Integer(256)];
+    let args = [
+        Ipld::Bytes(broken.clone()),
+        Ipld::Integer(256),
+        Ipld::Integer(256),
+    ];
     let handing = Figure::measure(
         &plan("5 handing over 4 MiB alone", 200),
         |_| Ok(raw.thumbnail(&broken).is_err()),
@@ -69,7 +84,9 @@ pub(crate) fn run() -> Result<Vec<Figure>> {
 fn noise() -> Result<Vec<u8>> {
     let mut state = 1u64;
     let picture = image::RgbImage::from_fn(SIDE, SIDE, |_, _| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let [_, _, _, _, _, r, g, b] = state.to_le_bytes();
         image::Rgb([r, g, b])
     });
@@ -87,16 +104,26 @@ struct Raw {
 impl Raw {
     fn new(bytes: &[u8]) -> Result<Self> {
         let mut config = wasmtime::Config::new();
-        config.consume_fuel(true).epoch_interruption(true).cranelift_nan_canonicalization(true);
+        config
+            .consume_fuel(true)
+            .epoch_interruption(true)
+            .cranelift_nan_canonicalization(true);
         config.allocation_strategy(wasmtime::InstanceAllocationStrategy::pooling());
         let engine = wasmtime::Engine::new(&config).map_err(super::plain)?;
         let component = Component::new(&engine, bytes).map_err(super::plain)?;
-        let (_, interface) = component.get_export(None, INTERFACE).context("the interface")?;
-        let (_, thumbnail) =
-            component.get_export(Some(&interface), "thumbnail").context("the function")?;
+        let (_, interface) = component
+            .get_export(None, INTERFACE)
+            .context("the interface")?;
+        let (_, thumbnail) = component
+            .get_export(Some(&interface), "thumbnail")
+            .context("the function")?;
         let linker: Linker<()> = Linker::new(&engine);
         let pre = linker.instantiate_pre(&component).map_err(super::plain)?;
-        Ok(Self { engine, pre, thumbnail })
+        Ok(Self {
+            engine,
+            pre,
+            thumbnail,
+        })
     }
 
     fn thumbnail(&self, photo: &[u8]) -> Result<Vec<u8>> {
@@ -110,7 +137,9 @@ impl Raw {
                 self.thumbnail,
             )
             .map_err(super::plain)?;
-        let (result,) = function.call(&mut store, (photo, 256, 256)).map_err(super::plain)?;
+        let (result,) = function
+            .call(&mut store, (photo, 256, 256))
+            .map_err(super::plain)?;
         result.map_err(anyhow::Error::msg)
     }
 }

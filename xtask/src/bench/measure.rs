@@ -122,7 +122,11 @@ impl Sample {
         let drift = (first / last).max(last / first);
         let mut times = times;
         times.sort_by(f64::total_cmp);
-        Self { p50: percentile(&times, 0.5), p99: percentile(&times, 0.99), drift }
+        Self {
+            p50: percentile(&times, 0.5),
+            p99: percentile(&times, 0.99),
+            drift,
+        }
     }
 }
 

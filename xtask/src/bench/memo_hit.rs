@@ -15,7 +15,10 @@ const RECEIPTS: u64 = 100_000;
 const GROUP: u64 = 1_000;
 
 fn task(number: u64) -> Cid {
-    cid_of(codec::DAG_CBOR, &[b"task".as_slice(), &number.to_le_bytes()].concat())
+    cid_of(
+        codec::DAG_CBOR,
+        &[b"task".as_slice(), &number.to_le_bytes()].concat(),
+    )
 }
 
 pub(crate) fn run() -> Result<Vec<Figure>> {
@@ -28,7 +31,9 @@ pub(crate) fn run() -> Result<Vec<Figure>> {
     fill(&node, &key, &floor)?;
     let mut state = 1u64;
     let mut pick = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % RECEIPTS
     };
     let keys: Vec<Cid> = (0..200_000).map(|_| task(pick())).collect();
@@ -71,7 +76,10 @@ fn fill(node: &Node, key: &Keypair, floor: &Connection) -> Result<()> {
             floor_write(floor, number, receipt.bytes())?;
             let computation = receipt.payload().meta.computation;
             let block = Block::new(codec::DAG_CBOR, receipt.bytes().to_vec());
-            let keys = ReceiptKeys { task: task(number), computation };
+            let keys = ReceiptKeys {
+                task: task(number),
+                computation,
+            };
             batch.receipt(NewReceipt { block, keys });
         }
         floor.execute_batch("COMMIT")?;
@@ -111,7 +119,10 @@ fn floor_database(path: &std::path::Path) -> Result<Connection> {
 fn key_of(cid: &Cid) -> i64 {
     let hash = cid_of(codec::RAW, &cid.to_bytes());
     let digest = hash.hash().digest();
-    digest.iter().take(8).fold(0i64, |key, byte| key << 8 | i64::from(*byte))
+    digest
+        .iter()
+        .take(8)
+        .fold(0i64, |key, byte| key << 8 | i64::from(*byte))
 }
 
 fn floor_write(floor: &Connection, number: u64, block: &[u8]) -> Result<()> {

@@ -14,8 +14,12 @@ use wasmtime::component::{Component, Linker};
 
 use super::measure::{Figure, Plan};
 
-const LIMITS: Limits =
-    Limits { fuel: 10_000_000_000, memory: 256 << 20, time: Duration::from_secs(60), output: 64 << 20 };
+const LIMITS: Limits = Limits {
+    fuel: 10_000_000_000,
+    memory: 256 << 20,
+    time: Duration::from_secs(60),
+    output: 64 << 20,
+};
 
 struct Agent {
     owner: Keypair,
@@ -69,20 +73,32 @@ impl Agent {
                 exp: None,
             },
         )?;
-        Ok(Self { owner, agent, delegation })
+        Ok(Self {
+            owner,
+            agent,
+            delegation,
+        })
     }
 
     /// What the node does for one task, but for the look-up and the commit.
     fn carry_out(&self, module: &ipvm_wasm::Module, cid: Cid, number: u32) -> Result<Receipt> {
         let args = vec![Ipld::Integer(number.into()), Ipld::Integer(1)];
-        let call = WasmCall { module: cid, function: "add".to_owned(), args: args.clone() };
+        let call = WasmCall {
+            module: cid,
+            function: "add".to_owned(),
+            args: args.clone(),
+        };
         let task = Task {
             sub: self.owner.did().clone(),
             cmd: WASM_RUN.parse()?,
             args: call.into_args(),
             nonce: Vec::new(),
         };
-        let computation = Computation { cmd: task.cmd.clone(), args: task.args.clone() }.cid()?;
+        let computation = Computation {
+            cmd: task.cmd.clone(),
+            args: task.args.clone(),
+        }
+        .cid()?;
         let done = module.call(&Call {
             function: "add",
             args: &args,
@@ -135,7 +151,10 @@ struct Raw {
 impl Raw {
     fn new(bytes: &[u8]) -> Result<Self> {
         let mut config = wasmtime::Config::new();
-        config.consume_fuel(true).epoch_interruption(true).cranelift_nan_canonicalization(true);
+        config
+            .consume_fuel(true)
+            .epoch_interruption(true)
+            .cranelift_nan_canonicalization(true);
         config.allocation_strategy(wasmtime::InstanceAllocationStrategy::pooling());
         let engine = wasmtime::Engine::new(&config).map_err(super::plain)?;
         let component = Component::new(&engine, bytes).map_err(super::plain)?;

@@ -229,6 +229,10 @@ fn draw_until_over(shared: &Shared, bar: &ProgressBar) {
     let paint = Paint::stderr();
     let mut guard = shared.board();
     for turn in 0.. {
+        // Before waiting, too: a run from memory is over before this thread starts.
+        if shared.over.load(Ordering::Acquire) {
+            return;
+        }
         let waited = shared.wake.wait_timeout(guard, REDRAW);
         guard = waited.unwrap_or_else(PoisonError::into_inner).0;
         if shared.over.load(Ordering::Acquire) {

@@ -64,7 +64,8 @@ pub(crate) fn run(context: &mut Context, verb: Run) -> anyhow::Result<Code> {
     } else {
         print(&mut context.out, &node, &ran.report, &outputs)?;
     }
-    let complete = matches!(&outputs, Outputs::Files(written) if written.len() == prepared.outputs.len());
+    let complete =
+        matches!(&outputs, Outputs::Files(written) if written.len() == prepared.outputs.len());
     Ok(ran.code(complete))
 }
 

@@ -87,7 +87,10 @@ fn a_gallery_killed_twenty_times_runs_nothing_twice_and_ends_the_same() {
         );
     }
     let tasks = report["tasks"].as_object().unwrap().len() as u64;
-    assert!(tasks > 200 && executed > 0 && executed <= tasks - before as u64, "the last kill came before the end");
+    assert!(
+        tasks > 200 && executed > 0 && executed <= tasks - before as u64,
+        "the last kill came before the end"
+    );
 
     let undisturbed = Home::new();
     let other = undisturbed.json(&["run", file.to_str().unwrap(), "--json"]);

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ipvm_ipld::json;
-use ipvm_node::{Access, Cancel, FileRequest, Node, Prepared, Progress, RunOptions, RunReport, StepReport};
+use ipvm_node::{
+    Access, Cancel, FileRequest, Node, Prepared, Progress, RunOptions, RunReport, StepReport,
+};
 use ipvm_testkit::Folder;
 
 /// Opens the home of a folder for writing.
@@ -13,8 +15,12 @@ pub(crate) fn open(home: &Path) -> Node {
 }
 
 pub(crate) fn prepare(node: &Node, folder: &Folder) -> Prepared {
-    let request = FileRequest { file: folder.path("workflow.yaml"), ..FileRequest::default() };
-    node.prepare(&request).unwrap_or_else(|error| panic!("{error}: {error:?}"))
+    let request = FileRequest {
+        file: folder.path("workflow.yaml"),
+        ..FileRequest::default()
+    };
+    node.prepare(&request)
+        .unwrap_or_else(|error| panic!("{error}: {error:?}"))
 }
 
 /// Runs the workflow of a folder.
@@ -25,7 +31,8 @@ pub(crate) fn run(node: &Node, folder: &Folder) -> RunReport {
 pub(crate) fn run_with(node: &Node, folder: &Folder, options: RunOptions) -> RunReport {
     let prepared = prepare(node, folder);
     let cancel = Cancel::new();
-    node.run(&prepared, &options, &cancel, &mut |_: Progress<'_>| ()).unwrap()
+    node.run(&prepared, &options, &cancel, &mut |_: Progress<'_>| ())
+        .unwrap()
 }
 
 /// Label → result as one line of DAG-JSON.
@@ -34,11 +41,19 @@ pub(crate) fn results(node: &Node, report: &RunReport) -> BTreeMap<String, Strin
         Some(receipt) => json::to_string(&node.outcome(&receipt).unwrap().to_ipld()),
         None => "pending".to_owned(),
     };
-    report.steps.iter().map(|step| (step.label.clone(), outcome(step))).collect()
+    report
+        .steps
+        .iter()
+        .map(|step| (step.label.clone(), outcome(step)))
+        .collect()
 }
 
 pub(crate) fn step<'a>(report: &'a RunReport, label: &str) -> &'a StepReport {
-    report.steps.iter().find(|step| step.label == label).expect("a step with this label")
+    report
+        .steps
+        .iter()
+        .find(|step| step.label == label)
+        .expect("a step with this label")
 }
 
 /// One step that calls a function of the test module.

@@ -18,7 +18,9 @@ fn a_receipt_can_be_traced_to_its_roots() {
     let trace = node.trace(&step(&report, "more").receipt.unwrap()).unwrap();
     assert_eq!(trace.what, "add");
     assert_eq!(trace.executor, *node.agent());
-    let TraceInput::Task(sum) = &trace.inputs[0] else { panic!("{:?}", trace.inputs) };
+    let TraceInput::Task(sum) = &trace.inputs[0] else {
+        panic!("{:?}", trace.inputs)
+    };
     assert_eq!(sum.task, step(&report, "sum").task);
     let TraceInput::Content { path, size, .. } = &trace.inputs[1] else {
         panic!("{:?}", trace.inputs)
@@ -51,7 +53,14 @@ fn a_single_call_is_a_task_like_any_other() {
         args: args.iter().map(|arg| (*arg).to_owned()).collect(),
     };
     let prepared = node.prepare_call(&call(&["2", "3"])).unwrap();
-    let report = node.run(&prepared, &Default::default(), &Default::default(), &mut |_| ()).unwrap();
+    let report = node
+        .run(
+            &prepared,
+            &Default::default(),
+            &Default::default(),
+            &mut |_| (),
+        )
+        .unwrap();
     assert_eq!(results(&node, &report)["add"], r#"{"ok":5}"#);
     assert_eq!(report.executed, 1);
     let report = run(&node, &folder);
@@ -80,7 +89,11 @@ fn names_stand_for_one_thing_or_are_refused() {
     for bad in ["", "bafy", "bafyrei", "hello", "bafyreizzzzzzzzzzzz"] {
         assert!(node.find_cid(bad).is_err(), "{bad}");
     }
-    for name in ["test", &report.run.to_string(), &report.workflow.to_string()[..24]] {
+    for name in [
+        "test",
+        &report.run.to_string(),
+        &report.workflow.to_string()[..24],
+    ] {
         assert_eq!(node.find_run(name).unwrap().run, report.run);
     }
     assert!(node.find_run("nothing").is_err());

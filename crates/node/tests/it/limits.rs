@@ -1,6 +1,5 @@
 //! Limits and stops: never results, never in the way of a later run.
 
-
 use ipvm_node::{Cancel, Progress, RunOptions, RunState, Status};
 use ipvm_testkit::Folder;
 
@@ -32,7 +31,10 @@ fn a_limit_is_not_a_result() {
     // And the first file is now answered from memory: limits are not part of the work.
     folder.write("workflow.yaml", burn("fuel: 1000"));
     let answered = run(&node, &folder);
-    assert_eq!((answered.status, answered.executed, answered.reused), (RunState::Ok, 0, 2));
+    assert_eq!(
+        (answered.status, answered.executed, answered.reused),
+        (RunState::Ok, 0, 2)
+    );
 }
 
 #[test]
@@ -48,7 +50,11 @@ fn each_limit_has_its_own_error_and_the_neighbour_goes_on() {
     let report = run(&node, &folder);
     let results = results(&node, &report);
     for limit in ["fuel", "time", "memory"] {
-        assert!(results[limit].contains(&format!(r#""limit":"{limit}""#)), "{}", results[limit]);
+        assert!(
+            results[limit].contains(&format!(r#""limit":"{limit}""#)),
+            "{}",
+            results[limit]
+        );
     }
     assert_eq!(step(&report, "fine").status, Status::Ok);
 }
@@ -66,23 +72,37 @@ fn a_stopped_run_goes_on_where_it_stopped() {
     let cancel = Cancel::new();
     let mut ended = 0;
     let report = node
-        .run(&prepared, &RunOptions::default(), &cancel, &mut |progress| {
-            if let Progress::Ended { .. } = progress {
-                ended += 1;
-                if ended == 2 {
-                    cancel.cancel();
+        .run(
+            &prepared,
+            &RunOptions::default(),
+            &cancel,
+            &mut |progress| {
+                if let Progress::Ended { .. } = progress {
+                    ended += 1;
+                    if ended == 2 {
+                        cancel.cancel();
+                    }
                 }
-            }
-        })
+            },
+        )
         .unwrap();
     assert_eq!(report.status, RunState::Cancelled);
     assert_eq!(step(&report, "endless").status, Status::Pending);
     assert_eq!(step(&report, "slow").status, Status::Ok);
-    assert_eq!(node.runs(1).unwrap()[0].status, RunState::Running, "unfinished, not ended");
+    assert_eq!(
+        node.runs(1).unwrap()[0].status,
+        RunState::Running,
+        "unfinished, not ended"
+    );
 
     // The same again goes on: what ended is not executed again.
-    let again = node.run(&prepared, &RunOptions::default(), &cancel, &mut |_| ()).unwrap();
-    assert_eq!((again.run, again.executed, again.reused), (report.run, 0, 2));
+    let again = node
+        .run(&prepared, &RunOptions::default(), &cancel, &mut |_| ())
+        .unwrap();
+    assert_eq!(
+        (again.run, again.executed, again.reused),
+        (report.run, 0, 2)
+    );
 }
 
 #[test]
@@ -96,14 +116,19 @@ fn a_run_can_be_cancelled_for_good() {
     let cancel = Cancel::new();
     let home = folder.home();
     let report = node
-        .run(&prepared, &RunOptions::default(), &cancel, &mut |progress| {
-            if let Progress::Started { .. } = progress {
-                // As another process does it.
-                let reader = ipvm_node::Node::open(&home, ipvm_node::Access::Read).unwrap();
-                let run = reader.find_run("test").unwrap();
-                reader.cancel_run(&run).unwrap();
-            }
-        })
+        .run(
+            &prepared,
+            &RunOptions::default(),
+            &cancel,
+            &mut |progress| {
+                if let Progress::Started { .. } = progress {
+                    // As another process does it.
+                    let reader = ipvm_node::Node::open(&home, ipvm_node::Access::Read).unwrap();
+                    let run = reader.find_run("test").unwrap();
+                    reader.cancel_run(&run).unwrap();
+                }
+            },
+        )
         .unwrap();
     assert_eq!(report.status, RunState::Cancelled);
     let run = node.find_run("test").unwrap();

@@ -17,7 +17,10 @@ fn the_same_workflow_again_executes_nothing() {
     let first = run(&node, &folder);
     assert_eq!((first.executed, first.reused), (3, 0));
     let again = run(&node, &folder);
-    assert_eq!((again.executed, again.reused, again.status), (0, 3, RunState::Ok));
+    assert_eq!(
+        (again.executed, again.reused, again.status),
+        (0, 3, RunState::Ok)
+    );
     assert_eq!(again.run, first.run, "answered from the same run");
     let receipts = |report: &ipvm_node::RunReport| -> Vec<_> {
         report.steps.iter().map(|step| step.receipt).collect()
@@ -32,12 +35,26 @@ fn the_same_workflow_again_executes_nothing() {
     assert_eq!((again.executed, again.reused), (0, 3));
 
     // A new run on demand is answered by the same receipts.
-    let anew = run_with(&node, &folder, RunOptions { memo: true, again: true });
+    let anew = run_with(
+        &node,
+        &folder,
+        RunOptions {
+            memo: true,
+            again: true,
+        },
+    );
     assert_eq!((anew.executed, anew.reused), (0, 3));
     assert_ne!(anew.run, first.run);
 
     // Without memory everything is executed, with the same results.
-    let fresh = run_with(&node, &folder, RunOptions { memo: false, again: false });
+    let fresh = run_with(
+        &node,
+        &folder,
+        RunOptions {
+            memo: false,
+            again: false,
+        },
+    );
     assert_eq!((fresh.executed, fresh.reused), (3, 0));
     assert_eq!(results(&node, &fresh), results(&node, &first));
 }
@@ -83,9 +100,16 @@ fn the_same_computation_under_another_task_is_reused_by_a_new_receipt() {
     folder.write("workflow.yaml", workflow(CHAIN));
     let report = run(&node, &folder);
     assert_eq!((report.executed, report.reused), (2, 1));
-    let more = node.receipt(&step(&report, "more").receipt.unwrap()).unwrap().unwrap();
+    let more = node
+        .receipt(&step(&report, "more").receipt.unwrap())
+        .unwrap()
+        .unwrap();
     let original = step(&first, "direct").receipt.unwrap();
-    assert_eq!(more.payload().meta.memo, Some(original), "links the original");
+    assert_eq!(
+        more.payload().meta.memo,
+        Some(original),
+        "links the original"
+    );
     assert_ne!(more.cid(), original);
     assert_eq!(more.payload().ran, step(&report, "more").task);
 }
@@ -117,7 +141,14 @@ fn errors_of_functions_are_reused_like_results_crashes_are_not() {
     let node = open(&folder.home());
     assert_eq!(run(&node, &folder).executed, 2);
     let again = run(&node, &folder);
-    assert_eq!((again.executed, again.reused, again.status), (1, 1, RunState::Error));
+    assert_eq!(
+        (again.executed, again.reused, again.status),
+        (1, 1, RunState::Error)
+    );
     assert!(step(&again, "odd").memo);
-    assert_eq!(node.runs(1).unwrap()[0].status, RunState::Error, "the record says how it ended");
+    assert_eq!(
+        node.runs(1).unwrap()[0].status,
+        RunState::Error,
+        "the record says how it ended"
+    );
 }

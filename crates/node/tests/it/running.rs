@@ -12,7 +12,11 @@ fn check(tasks: &str, expect: &[(&str, &str)]) {
     let report = run(&node, &folder);
     let results = results(&node, &report);
     for (label, value) in expect {
-        assert_eq!(results.get(*label).map(String::as_str), Some(*value), "{label}");
+        assert_eq!(
+            results.get(*label).map(String::as_str),
+            Some(*value),
+            "{label}"
+        );
     }
     assert_eq!(results.len(), expect.len());
 }
@@ -24,7 +28,11 @@ fn results_flow_along_promises() {
   more: { mod: calc.wasm, fun: add, args: [{await: sum}, 1] }
   whole: { mod: calc.wasm, fun: add, args: [{await: more}, {await: sum}] }
 ",
-        &[("sum", r#"{"ok":5}"#), ("more", r#"{"ok":6}"#), ("whole", r#"{"ok":11}"#)],
+        &[
+            ("sum", r#"{"ok":5}"#),
+            ("more", r#"{"ok":6}"#),
+            ("whole", r#"{"ok":11}"#),
+        ],
     );
 }
 
@@ -81,7 +89,10 @@ fn dependents_of_a_failure_get_receipts_and_other_branches_go_on() {
         assert_eq!(receipt.payload().ran, ended.task);
         let input = step(&report, because).receipt.unwrap();
         let out = &results(&node, &report)[label];
-        assert!(out.contains("branch mismatch") && out.contains(&input.to_string()), "{out}");
+        assert!(
+            out.contains("branch mismatch") && out.contains(&input.to_string()),
+            "{out}"
+        );
     }
     // The record of the run says the same.
     let shown = node.run_report(&node.runs(10).unwrap()[0]).unwrap();
@@ -114,7 +125,9 @@ fn large_bytes_become_content_and_are_taken_as_bytes_again() {
     let results = results(&node, &report);
     assert!(results["small"].starts_with(r#"{"ok":{"/":{"bytes":"#));
     for (label, size) in [("large", 32_769), ("huge", 3_000_000)] {
-        let cid = results[label].trim_start_matches(r#"{"ok":{"/":""#).trim_end_matches("\"}}");
+        let cid = results[label]
+            .trim_start_matches(r#"{"ok":{"/":""#)
+            .trim_end_matches("\"}}");
         let cid = ipvm_ipld::parse_cid(cid).unwrap();
         let mut bytes = Vec::new();
         let written = node.export(&cid, &mut |piece| {
@@ -138,15 +151,24 @@ fn two_homes_with_other_keys_compute_equal_results() {
     assert_ne!(one.owner(), two.owner());
     let (first, second) = (run(&one, &folder), run(&two, &folder));
     assert_eq!(results(&one, &first), results(&two, &second));
-    assert_ne!(first.steps[0].task, second.steps[0].task, "tasks name their owner");
+    assert_ne!(
+        first.steps[0].task, second.steps[0].task,
+        "tasks name their owner"
+    );
 }
 
 #[test]
 fn what_is_not_offered_is_refused_by_name() {
     let cases = [
         ("  t: { cmd: /msg/send, args: { to: x } }\n", "/msg/send"),
-        ("  t: { mod: calc.wasm, fun: add, args: [1, 2], config: { secret: true } }\n", "secret"),
-        ("  t: { mod: calc.wasm, fun: add, args: [1, 2], config: { retry: 2 } }\n", "retry"),
+        (
+            "  t: { mod: calc.wasm, fun: add, args: [1, 2], config: { secret: true } }\n",
+            "secret",
+        ),
+        (
+            "  t: { mod: calc.wasm, fun: add, args: [1, 2], config: { retry: 2 } }\n",
+            "retry",
+        ),
         (
             "  t: { mod: calc.wasm, fun: add, args: [1, 2], rescue: { mod: calc.wasm, fun: trap } }\n",
             "rescue",
@@ -157,7 +179,9 @@ fn what_is_not_offered_is_refused_by_name() {
         let node = open(&folder.home());
         let prepared = crate::helpers::prepare(&node, &folder);
         let cancel = Default::default();
-        let error = node.run(&prepared, &Default::default(), &cancel, &mut |_| ()).unwrap_err();
+        let error = node
+            .run(&prepared, &Default::default(), &cancel, &mut |_| ())
+            .unwrap_err();
         assert!(matches!(error, NodeError::NotOffered { .. }));
         assert!(error.to_string().contains(name), "{error}");
         assert!(node.runs(1).unwrap().is_empty(), "nothing is on record");
@@ -166,11 +190,21 @@ fn what_is_not_offered_is_refused_by_name() {
 
 #[test]
 fn a_home_has_one_writer_and_any_readers() {
-    let folder = Folder::with_workflow(&workflow("  t: { mod: calc.wasm, fun: add, args: [1, 2] }\n"));
-    assert!(matches!(Node::open(&folder.home(), Access::Read), Err(NodeError::NoHome(_))));
+    let folder = Folder::with_workflow(&workflow(
+        "  t: { mod: calc.wasm, fun: add, args: [1, 2] }\n",
+    ));
+    assert!(matches!(
+        Node::open(&folder.home(), Access::Read),
+        Err(NodeError::NoHome(_))
+    ));
     let writer = open(&folder.home());
-    let error = Node::open(&folder.home(), Access::Write).unwrap_err().to_string();
-    assert!(error.contains(&std::process::id().to_string()), "names the other process: {error}");
+    let error = Node::open(&folder.home(), Access::Write)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains(&std::process::id().to_string()),
+        "names the other process: {error}"
+    );
     run(&writer, &folder);
     let reader = Node::open(&folder.home(), Access::Read).unwrap();
     assert_eq!(reader.runs(10).unwrap().len(), 1);

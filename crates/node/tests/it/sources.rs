@@ -32,8 +32,16 @@ fn explain_names_the_file_that_changed() {
     bytes[1_500_000] = 2;
     folder.write("a.bin", bytes);
     let why = node.explain(&prepare(&node, &folder)).unwrap();
-    let Why::Miss { reasons } = &why[0].why else { panic!("{:?}", why[0]) };
-    assert!(reasons[0].to_string().starts_with("input a.bin changed: was baf"), "{}", reasons[0]);
+    let Why::Miss { reasons } = &why[0].why else {
+        panic!("{:?}", why[0])
+    };
+    assert!(
+        reasons[0]
+            .to_string()
+            .starts_with("input a.bin changed: was baf"),
+        "{}",
+        reasons[0]
+    );
     assert!(matches!(why[1].why, Why::Hit { .. }));
     let report = run(&node, &folder);
     assert_eq!((report.executed, report.reused), (1, 2));
@@ -63,7 +71,10 @@ fn paths_stay_in_the_folder_unless_allowed() {
     let folder = Folder::with_workflow(&workflow(FILES));
     folder.write("a.txt", "a");
     let node = open(&folder.home());
-    let request = FileRequest { file: folder.path("workflow.yaml"), ..FileRequest::default() };
+    let request = FileRequest {
+        file: folder.path("workflow.yaml"),
+        ..FileRequest::default()
+    };
     let refused = |request: &FileRequest, part: &str| match node.prepare(request) {
         Err(PrepareError::Invalid { diagnostics, .. }) => {
             let text = diagnostics.to_string();
@@ -75,16 +86,28 @@ fn paths_stay_in_the_folder_unless_allowed() {
     #[cfg(unix)]
     std::os::unix::fs::symlink(outside.path("secret.txt"), folder.path("b.txt")).unwrap();
     refused(&request, "leads out of the workflow's folder");
-    let allowed = FileRequest { allow: vec![outside.root().to_path_buf()], ..request.clone() };
+    let allowed = FileRequest {
+        allow: vec![outside.root().to_path_buf()],
+        ..request.clone()
+    };
     node.prepare(&allowed).unwrap();
     fs::remove_file(folder.path("b.txt")).unwrap();
     folder.write("b.txt", "b");
     node.prepare(&request).unwrap();
 
-    folder.write("deep/workflow.yaml", workflow(FILES).replace("a.txt", "../a.txt"));
-    folder.write("deep/calc.wasm", ipvm_testkit::component(ipvm_testkit::CALC));
+    folder.write(
+        "deep/workflow.yaml",
+        workflow(FILES).replace("a.txt", "../a.txt"),
+    );
+    folder.write(
+        "deep/calc.wasm",
+        ipvm_testkit::component(ipvm_testkit::CALC),
+    );
     folder.write("deep/b.txt", "b");
-    let deep = FileRequest { file: folder.path("deep/workflow.yaml"), ..FileRequest::default() };
+    let deep = FileRequest {
+        file: folder.path("deep/workflow.yaml"),
+        ..FileRequest::default()
+    };
     refused(&deep, "leads out of the workflow's folder");
 }
 
@@ -99,8 +122,15 @@ fn parameters_can_be_set() {
         set: vec![("n".into(), n.into())],
         allow: vec![],
     };
-    assert_ne!(node.prepare(&request("2")).unwrap().cid, node.prepare(&request("3")).unwrap().cid);
+    assert_ne!(
+        node.prepare(&request("2")).unwrap().cid,
+        node.prepare(&request("3")).unwrap().cid
+    );
     let error = node.prepare(&request("text")).unwrap_err();
     assert!(matches!(error, PrepareError::Invalid { .. }), "{error}");
-    assert_eq!(node.prepare(&request("2")).unwrap().name, "workflow", "the file's stem");
+    assert_eq!(
+        node.prepare(&request("2")).unwrap().name,
+        "workflow",
+        "the file's stem"
+    );
 }

@@ -198,3 +198,29 @@ fn a_closed_queue_refuses_with_its_reason() {
     );
     assert_eq!(serials(&store, 1), [1], "reading goes on");
 }
+
+/// A callback that panics ends the writer; everybody is told, and nobody waits for ever.
+#[test]
+fn a_panicking_callback_leaves_nobody_waiting() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path(), keys_of).unwrap();
+    let release = hold_writer(&store);
+    let mut batch = Batch::new();
+    batch.receipt(receipt(1, 1, 1));
+    store.submit(batch, Box::new(|_| panic!("on purpose")));
+    let waiting = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| store.commit(Batch::new()));
+        drop(release);
+        waiting.join().unwrap()
+    });
+    assert!(matches!(waiting, Err(StoreError::Stopped { .. })), "{waiting:?}");
+    let error = store.commit(Batch::new()).unwrap_err();
+    assert!(matches!(error, StoreError::Stopped { .. }), "{error}");
+    drop(store);
+    let store = Store::open(home.path(), keys_of).unwrap();
+    assert_eq!(
+        serials(&store, 1),
+        [1],
+        "what was committed before the callback is there"
+    );
+}

@@ -301,3 +301,53 @@ fn threads_read_while_one_writes() {
         }
     });
 }
+
+#[test]
+fn only_dag_cbor_can_be_a_receipt() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path(), keys_of).unwrap();
+    let NewReceipt { block, keys } = receipt(1, 1, 1);
+    let block = Block::new(codec::RAW, block.into_parts().1);
+    let mut batch = Batch::new();
+    batch.receipt(NewReceipt { block, keys });
+    assert!(matches!(
+        store.commit(batch),
+        Err(StoreError::NotAReceipt { .. })
+    ));
+}
+
+#[test]
+fn cids_are_found_by_their_first_characters() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path(), keys_of).unwrap();
+    let new = receipt(1, 1, 1);
+    let of_receipt = *new.block.cid();
+    put(&store, new);
+    let of_block = put_block(&store, b"a block");
+    let mut batch = Batch::new();
+    batch.run(run(store.new_run_id(), 5));
+    store.commit(batch).unwrap();
+    for cid in [of_receipt, of_block, named(5)] {
+        let text = cid.to_string();
+        for len in [20, text.len()] {
+            assert_eq!(store.find_by_prefix(&text[..len]).unwrap(), [cid]);
+        }
+        assert_eq!(store.find_by_prefix(&text[..7]).unwrap(), [], "too short");
+        assert_eq!(
+            store.find_by_prefix(&text[1..30]).unwrap(),
+            [],
+            "not the start"
+        );
+    }
+    // Both are DAG-CBOR with sha2-256, which the first seven characters say.
+    assert_eq!(of_receipt.to_string()[..7], named(5).to_string()[..7]);
+    (0..40_u8).for_each(|n| {
+        put_block(&store, &[n]);
+    });
+    let many = store.find_by_prefix("bafkreia").unwrap();
+    assert!(
+        many.iter()
+            .all(|cid| cid.to_string().starts_with("bafkreia")),
+        "{many:?}"
+    );
+}

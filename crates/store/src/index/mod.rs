@@ -4,7 +4,7 @@
 //! and the index afterwards, a merge commits to the index first and forgets in the tail afterwards, so that no
 //! receipt is missed in between; those seen twice are dropped by their id.
 
-use crate::conn::{self, Access, Pool, Sync, lock};
+use crate::conn::{self, Access, Durability, Pool, lock};
 use crate::error::{Context, StoreError};
 use crate::limits::{LOAD_ROWS, MERGE_STEP_KEYS};
 use crate::options::Tuning;
@@ -188,182 +188,6 @@ impl Index {
         })
     }
 
-    /// Makes sure that tail and index cover every receipt. The first caller does the work, others wait for it.
-    pub(crate) fn load(&self) -> Result<(), StoreError> {
-        if self.loaded.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let mut loading = lock(&self.loading);
-        if self.loaded.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        self.load_locked(&mut loading)
-    }
-
-    fn load_locked(&self, loading: &mut Loading) -> Result<(), StoreError> {
-        let last = self.last_receipt()?;
-        let mark = if self.writable {
-            self.open_or_create(last)?
-        } else {
-            self.probe(last)?
-        };
-        self.load_rows(mark, last)?;
-        loading.through = last;
-        self.loaded.store(true, Ordering::Release);
-        Ok(())
-    }
-
-    /// Opens the index for merging; one that is missing, torn or of another store is made anew.
-    fn open_or_create(&self, last: i64) -> Result<i64, StoreError> {
-        let mut merger = lock(&self.merger);
-        let opened = conn::open(&self.path, Access::Write).and_then(|conn| {
-            let mark = self.checked_mark(&conn, last)?;
-            conn::set_up_writer(&conn, &self.path, Sync::Normal)?;
-            Ok((conn, mark))
-        });
-        match opened {
-            Ok((conn, Some(mark))) => {
-                *merger = Some(conn);
-                return Ok(mark.id);
-            }
-            Ok((_, None)) => {}
-            Err(error) if error.is_damage() => {}
-            Err(error) => return Err(error),
-        }
-        self.readers.clear();
-        remove_database(&self.path)?;
-        let conn = conn::open(&self.path, Access::Write)?;
-        schema::create_index(&conn, &self.path, &self.pair)?;
-        conn::set_up_writer(&conn, &self.path, Sync::Normal)?;
-        *merger = Some(conn);
-        Ok(0)
-    }
-
-    /// What a handle that may not write finds: the index if it is good, else nothing, if memory can replace it.
-    fn probe(&self, last: i64) -> Result<i64, StoreError> {
-        let mark = self
-            .readers
-            .with(|conn| self.checked_mark(conn, last))
-            .ok()
-            .flatten();
-        if mark.is_none() {
-            self.usable.store(false, Ordering::Release);
-        }
-        let from = mark.map_or(0, |mark| mark.id);
-        let rows = usize::try_from(last.saturating_sub(from)).unwrap_or(usize::MAX);
-        if rows > self.tuning.tail_rows_max {
-            Err(self.absent())
-        } else {
-            Ok(from)
-        }
-    }
-
-    /// The index's mark, if it belongs to this store in the state in which the store is: after a restore from a
-    /// backup, receipts that the index covers may be missing or others.
-    fn checked_mark(&self, conn: &Connection, last: i64) -> Result<Option<Mark>, StoreError> {
-        let Some(mark) = schema::index_mark(conn, &self.path, &self.pair)? else {
-            return Ok(None);
-        };
-        if mark.id == 0 {
-            return Ok(Some(mark));
-        }
-        if mark.id > last {
-            return Ok(None);
-        }
-        let key = self.main.with(|conn| {
-            conn.query_row(
-                "SELECT k_cid FROM receipt WHERE id = ?1",
-                [mark.id],
-                |row| row.get::<_, i64>(0),
-            )
-            .optional()
-            .at(self.main.path(), LOADING)
-        })?;
-        Ok((key == Some(mark.key)).then_some(mark))
-    }
-
-    /// Puts the keys of the receipts after `from`, through `to`, into the index as far as they fill merges, and
-    /// the rest into the tail.
-    fn load_rows(&self, from: i64, to: i64) -> Result<(), StoreError> {
-        let mut waiting: Vec<KeyRow> = Vec::new();
-        let mut next = from;
-        while next < to {
-            if self.stop.load(Ordering::Acquire) {
-                return Err(StoreError::Stopped {
-                    reason: "it is being closed".into(),
-                });
-            }
-            let rows = self.read_rows(next, to)?;
-            let Some(newest) = rows.last() else { break };
-            next = newest.id;
-            waiting.extend(rows);
-            let enough = if next < to {
-                self.tuning.rebuild_rows
-            } else {
-                self.tuning.merge_rows_max
-            };
-            if self.writable && waiting.len() >= enough {
-                let mut generation = Tail::default();
-                generation.extend(&waiting);
-                waiting.clear();
-                if let Some(generation) = generation.start_merge() {
-                    self.merge_generation(lock(&self.merger).as_ref(), &generation, &mut || {})?;
-                }
-            }
-        }
-        self.tail_mut(|tail| tail.extend(&waiting));
-        Ok(())
-    }
-
-    fn read_rows(&self, after: i64, through: i64) -> Result<Vec<KeyRow>, StoreError> {
-        let path = self.main.path();
-        let sql = "SELECT id, k_cid, k_task, k_comp FROM receipt WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
-        self.main.with(|conn| {
-            let mut select = conn.prepare_cached(sql).at(path, LOADING)?;
-            let row = |row: &rusqlite::Row<'_>| {
-                Ok(KeyRow {
-                    id: row.get(0)?,
-                    cid: row.get(1)?,
-                    task: row.get(2)?,
-                    computation: row.get(3)?,
-                })
-            };
-            let rows = select
-                .query_map(params![after, through, LOAD_ROWS as i64], row)
-                .at(path, LOADING)?;
-            rows.collect::<rusqlite::Result<_>>().at(path, LOADING)
-        })
-    }
-
-    /// Adds the receipts that another process has committed since the last look-up.
-    fn refresh(&self) -> Result<(), StoreError> {
-        let last = self.last_receipt()?;
-        let mut loading = lock(&self.loading);
-        if last <= loading.through {
-            return Ok(());
-        }
-        self.load_rows(loading.through, last)?;
-        loading.through = last;
-        if self.backlog() <= self.tuning.tail_rows_max {
-            return Ok(());
-        }
-        // The writer may have replaced the file since it was opened here.
-        self.readers.clear();
-        let mark = self
-            .readers
-            .with(|conn| self.checked_mark(conn, last))
-            .ok()
-            .flatten()
-            .ok_or_else(|| self.absent())?;
-        self.usable.store(true, Ordering::Release);
-        self.tail_mut(|tail| tail.forget_through(mark.id));
-        if self.backlog() > self.tuning.tail_rows_max {
-            Err(self.absent())
-        } else {
-            Ok(())
-        }
-    }
-
     /// Merges the tail into the index. Look-ups go on meanwhile. `between` is called between its transactions.
     pub(crate) fn merge(&self, between: &mut dyn FnMut()) -> Result<(), StoreError> {
         self.load()?;
@@ -418,30 +242,6 @@ impl Index {
         work().at(&self.path, MERGING)
     }
 
-    /// Throws a torn index away and makes a new one from `main.db`. Look-ups that begin meanwhile wait. What was
-    /// being merged is read again like the rest.
-    fn rebuild(&self) -> Result<(), StoreError> {
-        let mut loading = lock(&self.loading);
-        self.loaded.store(false, Ordering::Release);
-        {
-            let mut merger = lock(&self.merger);
-            *merger = None;
-            self.tail_mut(Tail::finish_merge);
-            self.readers.clear();
-            remove_database(&self.path)?;
-        }
-        self.load_locked(&mut loading)
-    }
-
-    fn last_receipt(&self) -> Result<i64, StoreError> {
-        self.main.with(|conn| {
-            conn.prepare_cached("SELECT max(id) FROM receipt")
-                .and_then(|mut select| select.query_row([], |row| row.get::<_, Option<i64>>(0)))
-                .map(|id| id.unwrap_or(0))
-                .at(self.main.path(), LOADING)
-        })
-    }
-
     fn tail_mut<T>(&self, change: impl FnOnce(&mut Tail) -> T) -> T {
         change(&mut self.tail.write().unwrap_or_else(PoisonError::into_inner))
     }
@@ -492,20 +292,6 @@ impl Index {
         }
         Ok(None)
     }
-}
-
-/// Deletes a database with its WAL.
-fn remove_database(path: &Path) -> Result<(), StoreError> {
-    for suffix in ["", "-wal", "-shm"] {
-        let file = with_suffix(path, suffix);
-        match std::fs::remove_file(&file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(StoreError::io(&file, "removing a damaged index", &error));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 /// A database's path with something after its name.
