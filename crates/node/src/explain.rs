@@ -14,6 +14,8 @@ use crate::{Node, NodeError, Prepared};
 
 /// Longest value shown in a difference, in characters.
 const MAX_SHOWN: usize = 60;
+/// Most inputs named in one reason.
+const MAX_NAMED: usize = 5;
 /// Most differences named for one step.
 const MAX_DIFFERENCES: usize = 16;
 
@@ -72,10 +74,10 @@ pub enum Difference {
         /// What it is.
         is: String,
     },
-    /// A step whose result it awaits must be executed first.
-    Input {
-        /// That step's label.
-        label: String,
+    /// Steps whose results it awaits must be executed first.
+    Inputs {
+        /// Their labels.
+        labels: Vec<String>,
     },
     /// It was executed, but ended in an error that is not reused.
     NotKept {
@@ -92,7 +94,22 @@ impl fmt::Display for Difference {
             Self::New => write!(out, "never computed here"),
             Self::File { path, was, is } => write!(out, "input {path} changed: was {was}, is {is}"),
             Self::Value { place, was, is } => write!(out, "{place} changed: was {was}, is {is}"),
-            Self::Input { label } => write!(out, "its input `{label}` must be computed first"),
+            Self::Inputs { labels } => {
+                let named: Vec<String> = labels
+                    .iter()
+                    .take(MAX_NAMED)
+                    .map(|label| format!("`{label}`"))
+                    .collect();
+                let more = match labels.len().saturating_sub(MAX_NAMED) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                write!(
+                    out,
+                    "its inputs must be computed first: {}{more}",
+                    named.join(", ")
+                )
+            }
             Self::NotKept { error } => {
                 write!(out, "it ended in an error that is not reused: {error}")
             }
@@ -224,16 +241,18 @@ impl Node {
         {
             return Ok(vec![not_kept(&receipt)]);
         }
-        let mut reasons: Vec<Difference> = prepared
+        let inputs = prepared
             .graph
             .deps(index)
             .iter()
-            .filter(|on| !hits.contains_key(on))
-            .filter_map(|on| prepared.labels.get(*on as usize))
-            .map(|label| Difference::Input {
-                label: label.clone(),
-            })
+            .filter(|on| !hits.contains_key(on));
+        let labels: Vec<String> = inputs
+            .filter_map(|on| prepared.labels.get(*on as usize).cloned())
             .collect();
+        let mut reasons = Vec::new();
+        if !labels.is_empty() {
+            reasons.push(Difference::Inputs { labels });
+        }
         if let Some(before) = before
             && let Some((label, step)) = prepared.step(index)
             && let Some(old) = before.workflow.steps.get(label)

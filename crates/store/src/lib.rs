@@ -70,4 +70,3 @@ pub use types::{
     RunInfo, RunStatus, RunUpdate, Stat, StepInfo, StepReceipt, StepState, StepUpdate,
     StoredReceipt,
 };
-

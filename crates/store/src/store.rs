@@ -253,21 +253,27 @@ impl Drop for Store {
     fn drop(&mut self) {
         self.queue.close(CLOSED);
         let threads = std::mem::take(&mut *lock(&self.threads));
-        let Some(writer) = threads.writer else {
-            return;
-        };
         // A thread that panicked has nothing left to wait for; what it did not commit was not acknowledged.
-        let _ = writer.join();
+        if let Some(writer) = threads.writer {
+            let _ = writer.join();
+        }
         if let Some((thread, background)) = threads.background {
             background.stop();
             self.index.stop();
             let _ = thread.join();
         }
-        // Both only save time at the next opening: what fails here is done then.
+        if self.home_lock.is_some() {
+            self.tidy_up();
+        }
+    }
+}
+
+impl Store {
+    /// Leaves little to do for the next opening, also where another process died. What fails here is done then.
+    fn tidy_up(&self) {
         if self.index.is_loaded() && self.index.backlog() >= MERGE_IDLE_ROWS {
             let _ = self.index.merge(&mut || {});
         }
-        let main = self.main.path();
-        let _ = conn::open(main, Access::Write).and_then(|conn| wal::empty_if_large(&conn, main));
+        let _ = wal::empty_if_large(self.main.path());
     }
 }

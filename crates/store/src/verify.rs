@@ -2,9 +2,9 @@
 
 use crate::Store;
 use crate::error::{Context, StoreError};
+use crate::finding::{Finding, VerifyEvent, VerifyPart, VerifySummary};
 use crate::limits::WALK_ROWS;
 use crate::read::BlockFound;
-use crate::finding::{Finding, VerifyEvent, VerifyPart, VerifySummary};
 use crate::tail::{KeyKind, KeyRow};
 use crate::types::{ReceiptId, RunId};
 use ipvm_ipld::Cid;

@@ -3,6 +3,7 @@
 //! A commit that makes the file longer waits for the file system's journal too; one that writes into space the
 //! file already has waits only for its own pages. So the file is grown between commits, and kept.
 
+use crate::conn::{self, Access};
 use crate::error::{Context, StoreError};
 use crate::index::with_suffix;
 use crate::limits::{
@@ -139,10 +140,11 @@ pub(crate) fn checkpoint(
 
 /// Empties a WAL file that would take long to read at the next opening. Readers of other processes may prevent it,
 /// which costs only that time.
-pub(crate) fn empty_if_large(conn: &Connection, main: &Path) -> Result<(), StoreError> {
+pub(crate) fn empty_if_large(main: &Path) -> Result<(), StoreError> {
     if file_len(&with_suffix(main, "-wal")) <= WAL_KEEP_BYTES {
         return Ok(());
     }
+    let conn = conn::open(main, Access::Write)?;
     conn.busy_timeout(WAL_WAIT).at(main, CHECKPOINTING)?;
-    checkpoint(conn, main, Mode::Truncate).map(drop)
+    checkpoint(&conn, main, Mode::Truncate).map(drop)
 }

@@ -57,6 +57,33 @@ pub(crate) fn note(line: &str) {
     let _ = stderr.write_all(format!("{line}\n").as_bytes());
 }
 
+/// Words on the last line of a terminal, gone when dropped: for work that shows nothing else, such as the first
+/// compilation of a module.
+pub(crate) struct Passing(bool);
+
+impl Passing {
+    /// Shows `words`, on a terminal and unless `quiet`.
+    pub(crate) fn show(words: &str, quiet: bool) -> Self {
+        let shown = !quiet && is_live();
+        if shown {
+            let mut stderr = io::stderr().lock();
+            let _ = stderr.write_all(Paint::stderr().dim(words).as_bytes());
+            let _ = stderr.flush();
+        }
+        Self(shown)
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        if self.0 {
+            let mut stderr = io::stderr().lock();
+            let _ = stderr.write_all(b"\r\x1b[2K");
+            let _ = stderr.flush();
+        }
+    }
+}
+
 /// Whether stderr can show a tree that redraws itself.
 pub(crate) fn is_live() -> bool {
     io::stderr().is_terminal() && !is_dumb()

@@ -8,7 +8,7 @@ use crate::outputs;
 use crate::report;
 use crate::ui::human::clean;
 use crate::ui::json;
-use crate::ui::term::{self, Paint};
+use crate::ui::term::{self, Paint, Passing};
 use crate::value::{self, Body};
 use ipvm_ipld::Ipld;
 use ipvm_node::{CallRequest, RunOptions};
@@ -34,7 +34,9 @@ pub(crate) fn call(context: &mut Context, verb: Call) -> anyhow::Result<Code> {
         function,
         args: verb.args,
     };
+    let passing = Passing::show("reading files and preparing modules …", context.quiet);
     let prepared = node.prepare_call(&request)?;
+    drop(passing);
     let ran = carry_out(
         context,
         &node,

@@ -8,7 +8,7 @@ use crate::outputs::OutputDir;
 use crate::report::{self, Outputs};
 use crate::ui::human::{clean, counted};
 use crate::ui::progress::Follower;
-use crate::ui::term::{Out, Paint};
+use crate::ui::term::{Out, Paint, Passing};
 use crate::value::Body;
 use anyhow::Context as _;
 use ipvm_ipld::{Cid, Ipld};
@@ -43,7 +43,9 @@ pub(crate) fn run(context: &mut Context, verb: Run) -> anyhow::Result<Code> {
         set: verb.source.set,
         allow: verb.source.allow_path,
     };
+    let passing = Passing::show("reading files and preparing modules …", context.quiet);
     let prepared = node.prepare(&request)?;
+    drop(passing);
     // Before the work: nobody wants to wait for results that cannot be written.
     let folder = match prepared.outputs.is_empty() {
         true => None,

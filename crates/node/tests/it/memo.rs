@@ -80,7 +80,7 @@ fn a_change_reruns_what_depends_on_it_and_nothing_else() {
         told,
         [
             "sum argument 2 changed: was 3, is 4",
-            "more its input `sum` must be computed first",
+            "more its inputs must be computed first: `sum`",
             "other hit"
         ]
     );

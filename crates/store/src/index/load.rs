@@ -1,7 +1,7 @@
 //! How tail and index come to cover every receipt: at the first look-up, after damage, and in the steps of another
 //! process.
 
-use super::{Index, Loading, with_suffix};
+use super::{Index, with_suffix};
 use crate::conn::{self, Access, Durability, lock};
 use crate::error::{Context, StoreError};
 use crate::limits::LOAD_ROWS;
@@ -19,14 +19,14 @@ impl Index {
         if self.loaded.load(Ordering::Acquire) {
             return Ok(());
         }
-        let mut loading = lock(&self.loading);
+        let mut through = lock(&self.loaded_through);
         if self.loaded.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.load_locked(&mut loading)
+        self.load_locked(&mut through)
     }
 
-    fn load_locked(&self, loading: &mut Loading) -> Result<(), StoreError> {
+    fn load_locked(&self, through: &mut i64) -> Result<(), StoreError> {
         let last = self.last_receipt()?;
         let mark = if self.writable {
             self.open_or_create(last)?
@@ -34,7 +34,7 @@ impl Index {
             self.probe(last)?
         };
         self.load_rows(mark, last)?;
-        loading.through = last;
+        *through = last;
         self.loaded.store(true, Ordering::Release);
         Ok(())
     }
@@ -86,7 +86,11 @@ impl Index {
 
     /// The index's mark, if it belongs to this store in the state in which the store is: after a restore from a
     /// backup, receipts that the index covers may be missing or others.
-    fn checked_mark(&self, conn: &Connection, last: i64) -> Result<Option<Mark>, StoreError> {
+    pub(super) fn checked_mark(
+        &self,
+        conn: &Connection,
+        last: i64,
+    ) -> Result<Option<Mark>, StoreError> {
         let Some(mark) = schema::index_mark(conn, &self.path, &self.pair)? else {
             return Ok(None);
         };
@@ -162,14 +166,14 @@ impl Index {
     }
 
     /// Adds the receipts that another process has committed since the last look-up.
-    fn refresh(&self) -> Result<(), StoreError> {
+    pub(super) fn refresh(&self) -> Result<(), StoreError> {
         let last = self.last_receipt()?;
-        let mut loading = lock(&self.loading);
-        if last <= loading.through {
+        let mut through = lock(&self.loaded_through);
+        if last <= *through {
             return Ok(());
         }
-        self.load_rows(loading.through, last)?;
-        loading.through = last;
+        self.load_rows(*through, last)?;
+        *through = last;
         if self.backlog() <= self.tuning.tail_rows_max {
             return Ok(());
         }
@@ -192,8 +196,8 @@ impl Index {
 
     /// Throws a torn index away and makes a new one from `main.db`. Look-ups that begin meanwhile wait. What was
     /// being merged is read again like the rest.
-    fn rebuild(&self) -> Result<(), StoreError> {
-        let mut loading = lock(&self.loading);
+    pub(super) fn rebuild(&self) -> Result<(), StoreError> {
+        let mut through = lock(&self.loaded_through);
         self.loaded.store(false, Ordering::Release);
         {
             let mut merger = lock(&self.merger);
@@ -202,10 +206,10 @@ impl Index {
             self.readers.clear();
             remove_database(&self.path)?;
         }
-        self.load_locked(&mut loading)
+        self.load_locked(&mut through)
     }
 
-    fn last_receipt(&self) -> Result<i64, StoreError> {
+    pub(super) fn last_receipt(&self) -> Result<i64, StoreError> {
         self.main.with(|conn| {
             conn.prepare_cached("SELECT max(id) FROM receipt")
                 .and_then(|mut select| select.query_row([], |row| row.get::<_, Option<i64>>(0)))

@@ -4,18 +4,19 @@
 //! and the index afterwards, a merge commits to the index first and forgets in the tail afterwards, so that no
 //! receipt is missed in between; those seen twice are dropped by their id.
 
-use crate::conn::{self, Access, Durability, Pool, lock};
+mod load;
+
+use crate::conn::{Access, Pool, lock};
 use crate::error::{Context, StoreError};
-use crate::limits::{LOAD_ROWS, MERGE_STEP_KEYS};
+use crate::limits::MERGE_STEP_KEYS;
 use crate::options::Tuning;
-use crate::schema::{self, Mark, PAIR_BYTES};
+use crate::schema::PAIR_BYTES;
 use crate::tail::{Generation, KeyKind, KeyRow, Tail};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-const LOADING: &str = "loading the newest receipts' keys";
 const MERGING: &str = "merging into the index";
 const LOOKING_UP: &str = "looking up a receipt";
 /// Attempts of one look-up: a damaged index is rebuilt once, and a second failure is an error.
@@ -56,14 +57,6 @@ impl KeyKind {
     }
 }
 
-/// What loading has found out; guarded by one lock, so that only one thread loads.
-#[derive(Debug, Default)]
-struct Loading {
-    /// Newest receipt that was loaded into the tail or found covered. Only a reader without the writer's commits
-    /// goes on from here.
-    through: i64,
-}
-
 /// Look-ups by key.
 pub(crate) struct Index {
     path: PathBuf,
@@ -79,7 +72,9 @@ pub(crate) struct Index {
     usable: AtomicBool,
     /// Set when the store closes, so that a long rebuild ends.
     stop: AtomicBool,
-    loading: Mutex<Loading>,
+    /// Newest receipt that was loaded into the tail or found covered; a reader without the writer's commits goes on
+    /// from here. Held while loading, so that only one thread does.
+    loaded_through: Mutex<i64>,
     /// The connection that merges.
     merger: Mutex<Option<Connection>>,
 }
@@ -103,7 +98,7 @@ impl Index {
             loaded: AtomicBool::new(false),
             usable: AtomicBool::new(true),
             stop: AtomicBool::new(false),
-            loading: Mutex::default(),
+            loaded_through: Mutex::default(),
             merger: Mutex::default(),
         }
     }
@@ -146,11 +141,7 @@ impl Index {
             if !self.writable {
                 self.refresh()?;
             }
-            let mut found = Vec::new();
-            self.tail
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .find(kind, key, &mut found);
+            let mut found = self.find_in_tail(kind, key);
             match self.find_indexed(kind, key, &mut found) {
                 Ok(()) => {
                     found.sort_unstable();
@@ -165,6 +156,13 @@ impl Index {
             }
             attempt += 1;
         }
+    }
+
+    fn find_in_tail(&self, kind: KeyKind, key: i64) -> Vec<i64> {
+        let mut found = Vec::new();
+        let tail = self.tail.read().unwrap_or_else(PoisonError::into_inner);
+        tail.find(kind, key, &mut found);
+        found
     }
 
     fn find_indexed(
@@ -278,11 +276,7 @@ impl Index {
     pub(crate) fn missing(&self, row: &KeyRow) -> Result<Option<KeyKind>, StoreError> {
         for kind in KeyKind::ALL {
             let Some(key) = row.key(kind) else { continue };
-            let mut found = Vec::new();
-            self.tail
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .find(kind, key, &mut found);
+            let mut found = self.find_in_tail(kind, key);
             if !found.contains(&row.id) {
                 self.find_indexed(kind, key, &mut found)?;
             }

@@ -213,7 +213,10 @@ fn a_panicking_callback_leaves_nobody_waiting() {
         drop(release);
         waiting.join().unwrap()
     });
-    assert!(matches!(waiting, Err(StoreError::Stopped { .. })), "{waiting:?}");
+    assert!(
+        matches!(waiting, Err(StoreError::Stopped { .. })),
+        "{waiting:?}"
+    );
     let error = store.commit(Batch::new()).unwrap_err();
     assert!(matches!(error, StoreError::Stopped { .. }), "{error}");
     drop(store);

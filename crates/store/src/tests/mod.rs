@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod collisions;
+mod files;
 #[path = "../../tests/it/fixture.rs"]
 mod fixture;
 mod limits;

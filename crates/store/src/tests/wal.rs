@@ -34,7 +34,10 @@ fn the_wal_is_grown_ahead_and_stays_when_closed() {
 fn the_wal_is_bounded_and_emptied_when_closed() {
     let home = tempfile::tempdir().unwrap();
     let wal = home.path().join("store").join("main.db-wal");
-    let tuning = Tuning { wal_pages_max: 1_024, ..Tuning::default() };
+    let tuning = Tuning {
+        wal_pages_max: 1_024,
+        ..Tuning::default()
+    };
     let store = Store::open_tuned(home.path(), keys_of, tuning).unwrap();
     let mut longest = 0;
     for n in 0..250 {
