@@ -70,4 +70,4 @@ for picture in "${pictures[@]}"; do
     cmp -s "$scratch/first/$picture" "$scratch/second/$picture" || fail "$picture differs between the runs"
 done
 
-printf '%s: ok, %d tasks, %d pictures, all of it from memory the second time\n' "$name" "$tasks" "${#pictures[@]}"
+printf '%s: ok; tasks: %d, pictures: %d; the second time all of it came from memory\n' "$name" "$tasks" "${#pictures[@]}"

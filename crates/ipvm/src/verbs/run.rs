@@ -8,7 +8,7 @@ use crate::outputs::OutputDir;
 use crate::report::{self, Outputs};
 use crate::ui::human::{clean, counted};
 use crate::ui::progress::Follower;
-use crate::ui::term::{Out, Paint, Passing};
+use crate::ui::term::{self, Out, Paint, Passing};
 use crate::value::Body;
 use anyhow::Context as _;
 use ipvm_ipld::{Cid, Ipld};
@@ -137,7 +137,12 @@ fn close(context: &Context, ran: &Ran, outputs: &Outputs, folder: Option<&Output
         RunState::Error => paint.bad("failed"),
         RunState::Cancelled | RunState::Running => paint.busy("stopped"),
     };
-    context.note(&format!("{word}: {}", report::summary(report)));
+    let told = format!("{word}: {}", report::summary(report));
+    match report.status {
+        // Whoever asked for quiet still wants to know that it went wrong.
+        RunState::Error => term::note(&told),
+        _ => context.note(&told),
+    }
     if let (Outputs::Files(files), Some(folder)) = (outputs, folder) {
         match files.as_slice() {
             [] => {}
