@@ -4,7 +4,7 @@ use crate::fault::Fault;
 use anyhow::Context as _;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Component, Path, PathBuf};
 
 /// Folder for the outputs of workflows, in the current folder.
@@ -57,7 +57,7 @@ impl OutputDir {
     pub(crate) fn write(
         &self,
         inside: &str,
-        fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
+        fill: impl Fn(&mut dyn Write) -> anyhow::Result<()>,
     ) -> anyhow::Result<PathBuf> {
         let shown = self.shown.join(inside);
         let parts = parts(inside);
@@ -116,7 +116,7 @@ fn leads_out(shown: &Path) -> anyhow::Error {
 /// Writes to a file that the user named: through symlinks, into devices and pipes, and else whole or not at all.
 pub(crate) fn write_named(
     path: &Path,
-    fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
+    fill: impl Fn(&mut dyn Write) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let failed = || format!("cannot write {}", path.display());
     match fs::metadata(path) {
@@ -140,10 +140,10 @@ pub(crate) fn write_named(
 }
 
 /// Puts a file in the place of whatever has this name: a symlink is replaced, not followed.
-fn replace(
-    path: &Path,
-    fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
+fn replace(path: &Path, fill: impl Fn(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    if holds_already(path, &fill) {
+        return Ok(());
+    }
     let (temporary, file) = create_beside(path)?;
     let mut out = BufWriter::with_capacity(256 * 1024, file);
     let filled = fill(&mut out).and_then(|()| Ok(out.flush()?));
@@ -154,6 +154,40 @@ fn replace(
         let _ = fs::remove_file(&temporary);
     }
     done
+}
+
+/// Whether the file holds just what `fill` would write: then a run from memory changes no file and waits for no disk.
+fn holds_already(path: &Path, fill: impl Fn(&mut dyn Write) -> anyhow::Result<()>) -> bool {
+    let is_file = fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
+    let Some(file) = is_file.then(|| File::open(path).ok()).flatten() else {
+        return false;
+    };
+    let mut same = Comparison {
+        file,
+        piece: Vec::new(),
+    };
+    fill(&mut same).is_ok() && matches!(same.file.read(&mut [0]), Ok(0))
+}
+
+/// Takes bytes and fails at the first that the file does not have.
+struct Comparison {
+    file: File,
+    piece: Vec<u8>,
+}
+
+impl Write for Comparison {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.piece.resize(bytes.len(), 0);
+        self.file.read_exact(&mut self.piece)?;
+        if self.piece == bytes {
+            return Ok(bytes.len());
+        }
+        Err(io::ErrorKind::InvalidData.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A new file in the same folder, so that the rename is atomic.
@@ -181,7 +215,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn text(bytes: &'static str) -> impl FnOnce(&mut dyn Write) -> anyhow::Result<()> {
+    fn text(bytes: &'static str) -> impl Fn(&mut dyn Write) -> anyhow::Result<()> {
         move |out| Ok(out.write_all(bytes.as_bytes())?)
     }
 
@@ -205,6 +239,20 @@ mod tests {
         }
         let left = fs::read_dir(out.shown()).unwrap().count();
         assert_eq!(left, 3, "no temporary file is left");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_is_there_already_is_left_alone() {
+        use std::os::unix::fs::MetadataExt;
+        let (_holder, out) = dir();
+        let number = |path: &Path| fs::metadata(path).unwrap().ino();
+        let first = number(&out.write("a", text("same")).unwrap());
+        assert_eq!(number(&out.write("a", text("same")).unwrap()), first);
+        for other in ["sam", "same!", "some", ""] {
+            let written = out.write("a", text(other)).unwrap();
+            assert_eq!(fs::read_to_string(written).unwrap(), other);
+        }
     }
 
     #[test]

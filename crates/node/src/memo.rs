@@ -4,12 +4,13 @@
 //! receipt is this agent's own. Limit, timeout, crash and cancellation errors are on record, but
 //! never an answer.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use ipvm_ipld::{Cid, Ipld};
 use ipvm_store::{ReceiptId, StoredReceipt};
 use ipvm_ucan::promise::{self, Await};
-use ipvm_ucan::{Outcome, Receipt};
+use ipvm_ucan::{Did, Outcome, Receipt};
 use ipvm_workflow::{Computation, Failure, Task};
 
 use crate::{Node, NodeError};
@@ -70,26 +71,55 @@ impl Node {
         &self,
         task: &Cid,
     ) -> Result<Option<(ReceiptId, Receipt)>, NodeError> {
-        self.first_reusable(self.store().receipts_by_task(task)?)
+        let taken = Taken::new(self, |receipt| receipt.payload().ran == *task);
+        let found = self.store().first_by_task(task, &|row| taken.takes(row))?;
+        Ok(taken.with_id(found))
     }
 
     pub(crate) fn find_by_computation(
         &self,
         computation: &Cid,
     ) -> Result<Option<(ReceiptId, Receipt)>, NodeError> {
-        self.first_reusable(self.store().receipts_by_computation(computation)?)
+        let wanted = Some(*computation);
+        let taken = Taken::new(self, |receipt| receipt.payload().meta.computation == wanted);
+        let found = self
+            .store()
+            .first_by_computation(computation, &|row| taken.takes(row))?;
+        Ok(taken.with_id(found))
+    }
+}
+
+/// Decodes each receipt that the store offers once, and keeps the one that can be reused.
+struct Taken<'a, F> {
+    agent: &'a Did,
+    is_about: F,
+    receipt: RefCell<Option<Receipt>>,
+}
+
+impl<'a, F: Fn(&Receipt) -> bool> Taken<'a, F> {
+    fn new(node: &'a Node, is_about: F) -> Self {
+        Self {
+            agent: node.agent(),
+            is_about,
+            receipt: RefCell::new(None),
+        }
     }
 
-    fn first_reusable(
-        &self,
-        rows: Vec<StoredReceipt>,
-    ) -> Result<Option<(ReceiptId, Receipt)>, NodeError> {
-        for row in rows {
-            let receipt = Receipt::decode(&row.block)?;
-            if receipt.executor() == self.agent() && is_reusable(&receipt.payload().out) {
-                return Ok(Some((row.id, receipt)));
-            }
+    /// Whether a stored receipt answers: it is about the work, this agent's own, and a result.
+    fn takes(&self, row: &StoredReceipt) -> bool {
+        let Ok(receipt) = Receipt::decode(&row.block) else {
+            return false;
+        };
+        let answers = (self.is_about)(&receipt)
+            && receipt.executor() == self.agent
+            && is_reusable(&receipt.payload().out);
+        if answers {
+            self.receipt.replace(Some(receipt));
         }
-        Ok(None)
+        answers
+    }
+
+    fn with_id(self, found: Option<StoredReceipt>) -> Option<(ReceiptId, Receipt)> {
+        Some((found?.id, self.receipt.into_inner()?))
     }
 }

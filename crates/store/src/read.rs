@@ -97,6 +97,34 @@ impl Store {
         )
     }
 
+    /// The oldest receipt that `accept` takes among those that may be for a task. `accept` sees receipts whose hash
+    /// is checked, and has to check that they are for this task: for a caller who decodes them anyway, which
+    /// [`Store::receipts_by_task`] would do a second time.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn first_by_task(
+        &self,
+        task: &Cid,
+        accept: &dyn Fn(&StoredReceipt) -> bool,
+    ) -> Result<Option<StoredReceipt>, StoreError> {
+        Ok(self.find_receipts(KeyKind::Task, task, 1, accept)?.pop())
+    }
+
+    /// As [`Store::first_by_task`], for a computation.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn first_by_computation(
+        &self,
+        computation: &Cid,
+        accept: &dyn Fn(&StoredReceipt) -> bool,
+    ) -> Result<Option<StoredReceipt>, StoreError> {
+        Ok(self
+            .find_receipts(KeyKind::Computation, computation, 1, accept)?
+            .pop())
+    }
+
     /// The newest receipts, newest first: at most `limit`, and at most [`PAGE_ROWS_MAX`](crate::PAGE_ROWS_MAX).
     /// `before` goes on after the last of an earlier page.
     ///
