@@ -119,7 +119,7 @@ impl Node {
             Err(error) => error,
         };
         if name.len() < MIN_PREFIX || !name.starts_with("baf") {
-            return Err(NodeError::Name(format!("`{name}` is not a CID: {error}")));
+            return Err(NodeError::Name(error.to_string()));
         }
         let mut found: Vec<Cid> = Vec::new();
         let mut consider = |cid: Cid| {

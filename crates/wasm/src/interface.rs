@@ -5,6 +5,7 @@ use crate::path::{Path, Step};
 use crate::shape::{Shape, shape};
 use crate::types::{Joined, Type};
 use ipvm_ipld::Ipld;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Most functions listed in an error message.
@@ -42,7 +43,7 @@ pub enum FindError {
         name: String,
         /// The function that was probably meant.
         suggestion: Option<String>,
-        /// The full names of all functions.
+        /// The names of all functions, each as short as it may be.
         available: Vec<String>,
     },
     /// Several functions have this short name.
@@ -110,6 +111,19 @@ impl Interface {
         }
     }
 
+    /// The short name of each function where no other has it, else its full name.
+    fn shortest_names(&self) -> Vec<String> {
+        let mut uses = BTreeMap::new();
+        for function in &self.functions {
+            *uses.entry(function.short_name()).or_insert(0_usize) += 1;
+        }
+        let shortest = |function: &Function| match uses.get(function.short_name()) {
+            Some(1) => function.short_name().to_owned(),
+            _ => function.name.clone(),
+        };
+        self.functions.iter().map(shortest).collect()
+    }
+
     fn unknown(&self, name: &str) -> FindError {
         let suggestion = self
             .functions
@@ -119,11 +133,7 @@ impl Interface {
             .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3)
             .min()
             .map(|(_, candidate)| candidate.to_owned());
-        let available = self
-            .functions
-            .iter()
-            .map(|function| function.name.clone())
-            .collect();
+        let available = self.shortest_names();
         FindError::Unknown {
             name: name.to_owned(),
             suggestion,

@@ -97,7 +97,7 @@ fn what_is_not_there_is_named() {
     );
     home.run(&["cat", "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG"])
         .code(2)
-        .says("is not a CID");
+        .says("CIDv1 bafy");
     home.run(&["cat", "nonsense"]).code(2).says("is not a CID");
     home.run(&["inspect", "nonsense"])
         .code(2)

@@ -114,7 +114,7 @@ fn finding() {
     let error = interface.find("encrypt").unwrap_err().to_string();
     assert!(!error.contains("did you mean"), "{error}");
     assert!(
-        error.contains("this module has ipvm:image/image@0.1.0#thumbnail, "),
+        error.contains("this module has thumbnail, ipvm:image/image@0.1.0#blur, "),
         "{error}"
     );
     assert!(
