@@ -12,8 +12,8 @@ use crate::{Node, NodeError};
 
 /// Blocks gathered before they are committed together, in bytes.
 const COMMIT_BYTES: usize = 16 << 20;
-/// Bytes read from a file at a time.
-const READ_BYTES: usize = 1 << 20;
+/// Bytes read from a file at a time: few enough to stay in the processor's cache.
+const READ_BYTES: usize = 64 << 10;
 
 /// What [`Node::add`] stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -81,6 +81,10 @@ impl Builder {
                 let chunk = std::mem::take(&mut self.chunk);
                 self.leaf(chunk, sink)?;
             }
+            if self.chunk.capacity() == 0 {
+                // Growing in steps would touch every page of a chunk twice.
+                self.chunk.reserve_exact(self.shape.chunk);
+            }
             let (now, later) = bytes.split_at(bytes.len().min(self.shape.chunk - self.chunk.len()));
             self.chunk.extend_from_slice(now);
             bytes = later;
