@@ -121,21 +121,15 @@ impl Node {
         if name.len() < MIN_PREFIX || !name.starts_with("baf") {
             return Err(NodeError::Name(error.to_string()));
         }
-        let mut found: Vec<Cid> = Vec::new();
-        let mut consider = |cid: Cid| {
-            if is_meant(name, &cid) && !found.contains(&cid) {
-                found.push(cid);
-            }
-        };
+        let mut found = self.store().find_by_prefix(name)?;
+        // The store knows receipts, blocks and runs, not what the receipts are about.
         for row in self.store().recent_receipts(None, MAX_SEARCHED)? {
-            consider(row.cid);
             if let Ok(receipt) = Receipt::decode(&row.block) {
-                consider(receipt.payload().ran);
+                let task = receipt.payload().ran;
+                if is_meant(name, &task) && !found.contains(&task) {
+                    found.push(task);
+                }
             }
-        }
-        for run in self.runs(MAX_SEARCHED)? {
-            consider(run.run);
-            consider(run.workflow);
         }
         match found.as_slice() {
             [one] => Ok(*one),

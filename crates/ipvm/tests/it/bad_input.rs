@@ -7,9 +7,9 @@ use crate::home::Home;
 
 /// Most time any refusal may take, in a debug build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Most address space a refusal may take, in KiB; the engine reserves much and touches little.
+/// Most address space a refusal may take, in KiB: less than the file that is refused.
 #[cfg(target_os = "linux")]
-const MAX_RESIDENT_KIB: u64 = 700 * 1024;
+const MAX_ADDRESS_KIB: u64 = 700 * 1024;
 
 const CALC: &str = r#"(component
   (core module $m (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))
@@ -204,7 +204,7 @@ fn a_gigabyte_of_yaml_takes_no_memory() {
     let home = home();
     let file = std::fs::File::create(home.work().join("w.yaml")).unwrap();
     file.set_len(1 << 30).unwrap();
-    let limit = format!("ulimit -v {}; exec \"$0\" run w.yaml", 4 * MAX_RESIDENT_KIB);
+    let limit = format!("ulimit -v {}; exec \"$0\" run w.yaml", MAX_ADDRESS_KIB);
     let mut command = std::process::Command::new("bash");
     command.args(["-c", &limit, env!("CARGO_BIN_EXE_ipvm")]);
     let output = command

@@ -86,6 +86,14 @@ fn names_stand_for_one_thing_or_are_refused() {
     let text = receipt.to_string();
     assert_eq!(node.find_cid(&text).unwrap(), receipt);
     assert_eq!(node.find_cid(&text[..24]).unwrap(), receipt);
+    let task = step(&report, "sum").task;
+    assert_eq!(node.find_cid(&task.to_string()[..24]).unwrap(), task);
+    let block = node.receipt(&receipt).unwrap().unwrap().payload().meta.inv;
+    assert_eq!(
+        node.find_cid(&block.to_string()[..24]).unwrap(),
+        block,
+        "blocks, too"
+    );
     for bad in ["", "bafy", "bafyrei", "hello", "bafyreizzzzzzzzzzzz"] {
         assert!(node.find_cid(bad).is_err(), "{bad}");
     }
