@@ -2,15 +2,16 @@
 
 use crate::binary;
 use crate::cache::{DiskCache, Found};
-use crate::module::{Granted, Module, State};
+use crate::module::{Granted, Module};
 use crate::modules::Modules;
 use crate::ticker::Ticker;
 use crate::unsafe_code;
+use crate::world::World;
 use ipvm_ipld::Cid;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Component;
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// Stack that a guest may use, in bytes. Fixed, as a task that overflows it has to overflow it everywhere. A
@@ -44,7 +45,7 @@ pub struct Engine {
 
 struct Inner {
     engine: wasmtime::Engine,
-    linker: Linker<State>,
+    world: World,
     ticker: Arc<Ticker>,
     modules: Modules,
     disk: Option<DiskCache>,
@@ -124,9 +125,9 @@ pub enum LoadError {
     CoreModule,
     /// It asks for something that functions do not get.
     #[error(
-        "the module imports {}, which functions do not get. Build it without (for wasm32-unknown-unknown, or with \
-         its system interface stubbed out)",
-        .names.join(", ")
+        "the module imports {}, which functions do not get. They get the parts of WASI 0.2 that need no machine: see \
+         docs/wasi.md. Build it without the others",
+        few(.names)
     )]
     UnknownImport {
         /// What it imports, by name.
@@ -154,7 +155,9 @@ impl Engine {
                 message: error.to_string(),
             })?;
         let inner = Inner {
-            linker: Linker::new(&engine),
+            world: World::new(&engine).map_err(|error| EngineError::Unavailable {
+                message: format!("{error:#}"),
+            })?,
             ticker: Arc::new(Ticker::new(engine.clone())),
             modules: Modules::default(),
             disk: cache
@@ -229,7 +232,7 @@ impl Engine {
             }
         };
         let granted = Granted {
-            linker: &self.inner.linker,
+            world: &self.inner.world,
             ticker: &self.inner.ticker,
         };
         Module::new(&component, &granted)
@@ -270,6 +273,16 @@ impl Engine {
             count(&self.inner.counters.unwritten);
         }
         Ok(component)
+    }
+}
+
+/// Names, as many as one wants to read.
+fn few(names: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let shown = names.get(..SHOWN).unwrap_or(names).join(", ");
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
     }
 }
 

@@ -1,12 +1,9 @@
-//! Reading a compiled component's imports and exports.
+//! Reading a compiled component's exports.
 
 use crate::engine::LoadError;
 use crate::interface::{Function, Interface};
 use crate::types::Type;
-use wasmtime::Engine;
-use wasmtime::component::types::{
-    Component as ComponentType, ComponentFunc, ComponentItem, Type as EngineType,
-};
+use wasmtime::component::types::{ComponentFunc, ComponentItem, Type as EngineType};
 use wasmtime::component::{Component, ComponentExportIndex};
 
 /// Most functions that a component may export.
@@ -61,36 +58,6 @@ pub(crate) fn exports(
         }
     }
     Ok((interface, indices))
-}
-
-/// Refuses imports. Types may be imported: they ask for nothing.
-///
-/// # Errors
-/// The names of what is asked for.
-pub(crate) fn refuse_imports(component: &Component) -> Result<(), LoadError> {
-    let names = imports(&component.component_type(), component.engine());
-    if names.is_empty() {
-        Ok(())
-    } else {
-        Err(LoadError::UnknownImport { names })
-    }
-}
-
-fn imports(ty: &ComponentType, engine: &Engine) -> Vec<String> {
-    let mut names = Vec::new();
-    for (name, import) in ty.imports(engine) {
-        match &import.ty {
-            ComponentItem::Type(_) => {}
-            ComponentItem::ComponentInstance(instance) => {
-                let inner = instance
-                    .exports(engine)
-                    .find(|(_, export)| !matches!(export.ty, ComponentItem::Type(_)));
-                names.extend(inner.map(|(inner, _)| format!("{name}#{inner}")));
-            }
-            _ => names.push(name.to_owned()),
-        }
-    }
-    names
 }
 
 struct Reader {

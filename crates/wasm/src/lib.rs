@@ -4,8 +4,9 @@
 //! functions are called with IPLD arguments under [`Limits`]. What a component's functions are, and whether
 //! arguments fit them, is an [`Interface`], which needs no engine and can be kept as IPLD.
 //!
-//! A function gets its arguments and nothing else: no clock, no randomness, no files, no network. The same call
-//! gives the same bytes on every machine, or is ended by a limit.
+//! A function gets its arguments and nothing of the machine: no files, no network, and a clock and randomness that
+//! follow from the call. What it prints is kept as a [`Log`]. The same call gives the same bytes on every machine, or
+//! is ended by a limit.
 //!
 //! ```
 //! use ipvm_ipld::{Ipld, cid_of, codec};
@@ -26,8 +27,10 @@
 //!
 //! let args = [Ipld::Integer(2), Ipld::Integer(3)];
 //! add.check(&args)?;
-//! let limits = Limits { fuel: 1_000_000, memory: 1 << 20, time: Duration::from_secs(1), output: 1 << 20 };
-//! let call = Call { function: "add", args: &args, limits, content: &NoContent, cancel: &Cancel::new() };
+//! let limits =
+//!     Limits { fuel: 1_000_000, memory: 1 << 20, time: Duration::from_secs(1), output: 1 << 20, log: 1 << 16 };
+//! let call =
+//!     Call { function: "add", args: &args, limits, content: &NoContent, cancel: &Cancel::new(), seed: [0; 32] };
 //! assert_eq!(module.call(&call)?.out, Ok(Ipld::Integer(5)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -52,6 +55,7 @@ mod ticker;
 mod types;
 mod unsafe_code;
 mod watch;
+mod world;
 
 pub use binary::MAX_MODULE_BYTES;
 pub use codec::InterfaceError;
@@ -64,3 +68,4 @@ pub use module::{Call, Done, Limits, Module};
 pub use path::Path;
 pub use types::{Names, Record, ResultType, Tuple, Type, Variant};
 pub use watch::Cancel;
+pub use world::{Log, SWITCH_COST, Stream};

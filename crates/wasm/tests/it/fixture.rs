@@ -16,6 +16,7 @@ pub(crate) const LIMITS: Limits = Limits {
     memory: 256 << 20,
     time: Duration::from_secs(60),
     output: 64 << 20,
+    log: 1 << 20,
 };
 
 pub(crate) fn engine() -> &'static Engine {
@@ -43,6 +44,7 @@ pub(crate) fn call_with(module: &Module, function: &str, args: &[Ipld], limits: 
         limits,
         content: &NoContent,
         cancel: &Cancel::new(),
+        seed: [0; 32],
     };
     module
         .call(&call)

@@ -53,6 +53,7 @@ fn fuel_is_counted_the_same_every_time() {
             limits: LIMITS,
             content: &NoContent,
             cancel: &Cancel::new(),
+            seed: [0; 32],
         };
         module.call(&call).unwrap().fuel
     };
@@ -134,6 +135,7 @@ fn cancelling() {
                     limits,
                     content: &NoContent,
                     cancel,
+                    seed: [0; 32],
                 })
                 .unwrap_err()
                 .error
@@ -372,6 +374,7 @@ fn slots_run_out() {
                     limits,
                     content: &NoContent,
                     cancel,
+                    seed: [0; 32],
                 };
                 ended.send(module.call(&call).unwrap_err().error).unwrap();
             });

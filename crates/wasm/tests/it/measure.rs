@@ -38,6 +38,7 @@ fn run(module: &Module, args: &[Ipld]) -> Ipld {
         limits: LIMITS,
         content: &NoContent,
         cancel: &Cancel::new(),
+        seed: [0; 32],
     };
     module.call(&call).unwrap().out.unwrap()
 }
