@@ -214,9 +214,9 @@ fn failure_of(error: CallError, call: &WasmCall, limits: &Limits) -> Failure {
             content: *cid,
             message,
         },
-        CallError::NotANumber { .. } | CallError::DuplicateKey { .. } => {
-            Failure::BadResult { message }
-        }
+        CallError::NotANumber { .. }
+        | CallError::DuplicateKey { .. }
+        | CallError::NotACid { .. } => Failure::BadResult { message },
         CallError::Function(_) | CallError::Unsupported { .. } => Failure::UnknownFunction {
             module: call.module,
             function: call.function.clone(),

@@ -1,6 +1,8 @@
 //! What kind of file this is, before it is compiled: what a compiler says of the wrong kind helps nobody.
 
+use crate::core_module;
 use crate::engine::LoadError;
+use std::borrow::Cow;
 
 /// Largest module that is accepted, in bytes.
 pub const MAX_MODULE_BYTES: usize = 64 << 20;
@@ -11,11 +13,11 @@ const CORE: &[u8] = &[1, 0, 0, 0];
 /// Version and layer of a component (component model, `Binary.md`).
 const COMPONENT: &[u8] = &[13, 0, 1, 0];
 
-/// Accepts what begins as a component and is whole.
+/// The component to be compiled: the bytes themselves, or one made around them if they are a core module.
 ///
 /// # Errors
-/// Says what it is instead.
-pub(crate) fn check(bytes: &[u8]) -> Result<(), LoadError> {
+/// Says what they are instead, and what a core module lacks.
+pub(crate) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, LoadError> {
     if bytes.len() > MAX_MODULE_BYTES {
         return Err(LoadError::TooLarge {
             bytes: bytes.len(),
@@ -28,8 +30,13 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), LoadError> {
         });
     };
     match rest.split_at_checked(4) {
-        Some((COMPONENT, sections)) => check_sections(sections, bytes.len() - sections.len()),
-        Some((CORE, _)) => Err(LoadError::CoreModule),
+        Some((COMPONENT, sections)) => {
+            check_sections(sections, bytes.len() - sections.len()).map(|()| Cow::Borrowed(bytes))
+        }
+        Some((CORE, sections)) => {
+            check_sections(sections, bytes.len() - sections.len())?;
+            core_module::wrap(bytes).map(Cow::Owned)
+        }
         Some(_) => Err(LoadError::Invalid {
             message: "its version is unknown".to_owned(),
         }),
@@ -37,7 +44,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), LoadError> {
     }
 }
 
-/// A component is a sequence of sections: a byte, a length (LEB128), and so many bytes.
+/// Both kinds are a sequence of sections: a byte, a length (LEB128), and so many bytes.
 fn check_sections(mut rest: &[u8], mut at: usize) -> Result<(), LoadError> {
     while let Some((_, after_id)) = rest.split_first() {
         let cut_off = || LoadError::Truncated { at };

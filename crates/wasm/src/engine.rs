@@ -2,6 +2,7 @@
 
 use crate::binary;
 use crate::cache::{DiskCache, Found};
+use crate::core_module::CoreModuleError;
 use crate::module::{Granted, Module};
 use crate::modules::Modules;
 use crate::ticker::Ticker;
@@ -117,12 +118,9 @@ pub enum LoadError {
         /// Offset of the incomplete section.
         at: usize,
     },
-    /// It is a core module.
-    #[error(
-        "this is a core WebAssembly module; a component is expected. Build it for wasm32-wasip2, or make a component \
-         of it with `wasm-tools component new`"
-    )]
-    CoreModule,
+    /// It is a core module without functions that can be called.
+    #[error("this core WebAssembly module cannot be used: {0}")]
+    CoreModule(#[from] CoreModuleError),
     /// It asks for something that functions do not get.
     #[error(
         "the module imports {}, which functions do not get. They get the parts of WASI 0.2 that need no machine: see \
@@ -255,7 +253,7 @@ impl Engine {
     }
 
     fn compile(&self, cid: &Cid, bytes: &[u8]) -> Result<Component, LoadError> {
-        binary::check(bytes)?;
+        let bytes = &*binary::component(bytes)?;
         count(&self.inner.counters.compiled);
         let component = Component::from_binary(&self.inner.engine, bytes).map_err(|error| {
             LoadError::Invalid {

@@ -119,6 +119,12 @@ pub enum CallError {
         /// The key.
         key: String,
     },
+    /// The guest returned a `cid` whose bytes are not exactly one CID.
+    #[error("the result{path} is not a link: its bytes are not exactly one CID in binary form")]
+    NotACid {
+        /// Place inside the result.
+        path: Path,
+    },
     /// The machine failed, not the function: another attempt may succeed.
     #[error("this machine could not run the function: {0}")]
     Machine(String),
@@ -215,6 +221,7 @@ impl CallError {
             },
             Fault::NotANumber { path } => Self::NotANumber { path },
             Fault::DuplicateKey { path, key } => Self::DuplicateKey { path, key },
+            Fault::NotACid { path } => Self::NotACid { path },
             Fault::Abi(message) => Self::Trap {
                 message: message.to_owned(),
             },

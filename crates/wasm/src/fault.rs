@@ -26,6 +26,9 @@ pub(crate) enum Fault {
     /// The guest returned a map with a key twice.
     #[error("{path}: duplicate key {key:?}")]
     DuplicateKey { path: Path, key: String },
+    /// The guest returned a cid whose bytes are none.
+    #[error("{path}: not a CID")]
+    NotACid { path: Path },
     /// The guest broke the calling convention.
     #[error("{0}")]
     Abi(&'static str),
@@ -71,6 +74,7 @@ impl Fault {
         if let Self::Mismatch { path, .. }
         | Self::Content { path, .. }
         | Self::NotANumber { path }
+        | Self::NotACid { path }
         | Self::DuplicateKey { path, .. } = &mut self
         {
             path.enter(step);

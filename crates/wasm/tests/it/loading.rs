@@ -37,7 +37,7 @@ fn files_that_are_no_components() {
     let core = wat::parse_str("(module)").unwrap();
     assert!(matches!(
         refused(&core, "wasm-tools component new"),
-        LoadError::CoreModule
+        LoadError::CoreModule(_)
     ));
     assert!(matches!(
         refused(b"\0asm\x0d\0\x02\0", "its version is unknown"),
