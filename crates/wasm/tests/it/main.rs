@@ -17,3 +17,5 @@ mod loading;
 mod lowering;
 mod measure;
 mod table;
+mod wasi;
+mod world;
