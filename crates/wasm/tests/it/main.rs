@@ -7,6 +7,9 @@
     clippy::print_stderr
 )]
 
+mod cid;
+mod core_modules;
+mod document;
 mod fixture;
 mod generate;
 mod guests;
@@ -16,6 +19,8 @@ mod limits;
 mod loading;
 mod lowering;
 mod measure;
+mod refusals;
 mod table;
 mod wasi;
 mod world;
+mod wit;
