@@ -5,7 +5,10 @@ use crate::engine::LoadError;
 use crate::guest_types::{self, GuestTypes};
 use crate::interface::{Function, Interface};
 use crate::types::Type;
-use wasmtime::component::types::{ComponentFunc, ComponentItem, Type as EngineType};
+use wasmtime::Engine;
+use wasmtime::component::types::{
+    Component as ComponentType, ComponentFunc, ComponentItem, Type as EngineType,
+};
 use wasmtime::component::{Component, ComponentExportIndex};
 
 /// Most functions that a component may export.

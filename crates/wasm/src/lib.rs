@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use ipvm_ipld::{Ipld, cid_of, codec};
-//! use ipvm_wasm::{Call, Cancel, Engine, Limits, NoContent};
+//! use ipvm_wasm::{Call, Cancel, Engine, Limits, NoContent, Settings};
 //! use std::time::Duration;
 //!
 //! let wasm = wat::parse_str(
@@ -20,7 +20,7 @@
 //!       (core instance $i (instantiate $m))
 //!       (func (export "add") (param "a" u32) (param "b" u32) (result u32) (canon lift (core func $i "add"))))"#,
 //! )?;
-//! let engine = Engine::new(None)?;
+//! let engine = Engine::new(&Settings::default())?;
 //! let module = engine.load(&cid_of(codec::RAW, &wasm), &mut || Ok::<_, std::io::Error>(wasm.clone()))?;
 //! let add = module.interface().find("add")?;
 //! assert_eq!(add.to_string(), "add: func(a: u32, b: u32) -> u32");
@@ -38,6 +38,7 @@
 mod binary;
 mod cache;
 mod codec;
+mod compiler;
 mod content;
 mod core_module;
 mod engine;
@@ -60,8 +61,9 @@ mod unsafe_code;
 mod watch;
 mod world;
 
-pub use binary::MAX_MODULE_BYTES;
+pub use binary::{MAX_MODULE_BYTES, Part};
 pub use codec::InterfaceError;
+pub use compiler::{Code, CompileLimits, Compiler, CompilerProcess, Settings, compile_child};
 pub use content::{Content, ContentError, NoContent};
 pub use core_module::CoreModuleError;
 pub use engine::{Engine, EngineError, LoadError, MAX_TABLE_ELEMENTS, STACK_BYTES, Stats};

@@ -3,7 +3,7 @@
 use ipvm_ipld::{Cid, Ipld, cid_of, codec};
 use ipvm_wasm::{
     Call, CallError, Cancel, Content, ContentError, Engine, Limits, LoadError, Module, NoContent,
-    Type,
+    Settings, Type,
 };
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -21,7 +21,7 @@ pub(crate) const LIMITS: Limits = Limits {
 
 pub(crate) fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
-    ENGINE.get_or_init(|| Engine::new(None).unwrap())
+    ENGINE.get_or_init(|| Engine::new(&Settings::default()).unwrap())
 }
 
 pub(crate) fn load_bytes(engine: &Engine, bytes: &[u8]) -> Result<Module, LoadError> {

@@ -7,10 +7,10 @@
     clippy::print_stderr
 )]
 
-mod cid;
-mod core_modules;
-mod document;
+mod compiling;
+mod determinism;
 mod fixture;
+mod fuzz;
 mod generate;
 mod guests;
 mod hostile;
@@ -20,6 +20,7 @@ mod loading;
 mod lowering;
 mod measure;
 mod refusals;
+mod random;
 mod table;
 mod wasi;
 mod world;
