@@ -26,9 +26,15 @@ pub(crate) enum Fault {
     /// The guest returned a map with a key twice.
     #[error("{path}: duplicate key {key:?}")]
     DuplicateKey { path: Path, key: String },
+    /// The guest returned a cid whose bytes are none.
+    #[error("{path}: not a CID")]
+    NotACid { path: Path },
     /// The guest broke the calling convention.
     #[error("{0}")]
     Abi(&'static str),
+    /// The guest asked its world for what it cannot have.
+    #[error("{0}")]
+    Refused(String),
     /// The call was stopped from outside the guest.
     #[error("{0}")]
     Stop(Stop),
@@ -48,6 +54,8 @@ pub(crate) enum Stop {
     Memory,
     #[error("over the table limit")]
     Table,
+    #[error("over the log limit")]
+    Log,
     /// The machine failed, not the guest.
     #[error("the machine gave no memory: {0}")]
     Machine(String),
@@ -66,6 +74,7 @@ impl Fault {
         if let Self::Mismatch { path, .. }
         | Self::Content { path, .. }
         | Self::NotANumber { path }
+        | Self::NotACid { path }
         | Self::DuplicateKey { path, .. } = &mut self
         {
             path.enter(step);

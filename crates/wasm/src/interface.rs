@@ -239,7 +239,8 @@ fn check(ty: &Type, value: &Ipld) -> Result<(), (Path, String)> {
         | Shape::Scalar(_)
         | Shape::Text(_)
         | Shape::Bytes(_)
-        | Shape::Content(_) => Ok(()),
+        | Shape::Content(_)
+        | Shape::Link(_) => Ok(()),
     }
 }
 

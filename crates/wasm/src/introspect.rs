@@ -1,6 +1,8 @@
-//! Reading a compiled component's imports and exports.
+//! Reading a compiled component's exports.
 
+use crate::core_module;
 use crate::engine::LoadError;
+use crate::guest_types::{self, GuestTypes};
 use crate::interface::{Function, Interface};
 use crate::types::Type;
 use wasmtime::Engine;
@@ -21,14 +23,16 @@ const MAX_TYPE_DEPTH: usize = 32;
 /// The functions that a component exports, and how to find each in an instance.
 ///
 /// # Errors
-/// If there are too many.
+/// If there are too many, or they use types of the guest package that are not known here.
 pub(crate) fn exports(
     component: &Component,
 ) -> Result<(Interface, Vec<ComponentExportIndex>), LoadError> {
     let engine = component.engine();
     let mut reader = Reader {
         parts: MAX_TYPE_PARTS,
+        guest: GuestTypes::default(),
     };
+    reader.guest_types(&component.component_type(), engine)?;
     let mut interface = Interface::default();
     let mut indices = Vec::new();
     let mut add = |name: String, ty: &ComponentFunc, index: Option<ComponentExportIndex>| {
@@ -53,7 +57,7 @@ pub(crate) fn exports(
                 for (inner, export) in instance.exports(engine) {
                     if let ComponentItem::ComponentFunc(ty) = &export.ty {
                         let index = component.get_export_index(parent.as_ref(), inner);
-                        add(format!("{name}#{inner}"), ty, index)?;
+                        add(full_name(name, inner), ty, index)?;
                     }
                 }
             }
@@ -63,42 +67,50 @@ pub(crate) fn exports(
     Ok((interface, indices))
 }
 
-/// Refuses imports. Types may be imported: they ask for nothing.
-///
-/// # Errors
-/// The names of what is asked for.
-pub(crate) fn refuse_imports(component: &Component) -> Result<(), LoadError> {
-    let names = imports(&component.component_type(), component.engine());
-    if names.is_empty() {
-        Ok(())
-    } else {
-        Err(LoadError::UnknownImport { names })
-    }
-}
-
-fn imports(ty: &ComponentType, engine: &Engine) -> Vec<String> {
-    let mut names = Vec::new();
-    for (name, import) in ty.imports(engine) {
-        match &import.ty {
-            ComponentItem::Type(_) => {}
-            ComponentItem::ComponentInstance(instance) => {
-                let inner = instance
-                    .exports(engine)
-                    .find(|(_, export)| !matches!(export.ty, ComponentItem::Type(_)));
-                names.extend(inner.map(|(inner, _)| format!("{name}#{inner}")));
-            }
-            _ => names.push(name.to_owned()),
-        }
-    }
-    names
+/// Functions of a core module have the name that they have there.
+fn full_name(interface: &str, function: &str) -> String {
+    let original = (interface == core_module::INTERFACE)
+        .then(|| core_module::original_name(function))
+        .flatten();
+    original.unwrap_or_else(|| format!("{interface}#{function}"))
 }
 
 struct Reader {
     /// Parts of types that may still be read.
     parts: usize,
+    /// Those of the guest package among them.
+    guest: GuestTypes,
 }
 
 impl Reader {
+    /// Finds out which types of the guest package the component uses.
+    fn guest_types(&mut self, ty: &ComponentType, engine: &Engine) -> Result<(), LoadError> {
+        let mut used = GuestTypes::default();
+        self.guest = GuestTypes::ALL;
+        let items = ty.imports(engine).chain(ty.exports(engine));
+        for (interface, item) in items {
+            let ComponentItem::ComponentInstance(instance) = &item.ty else {
+                continue;
+            };
+            if !interface.starts_with(guest_types::PACKAGE) {
+                continue;
+            }
+            for (name, item) in instance.exports(engine) {
+                if let ComponentItem::Type(ty @ EngineType::Record(_)) = &item.ty {
+                    let record = self.read(ty, 1);
+                    used.note(interface, name, &record)?;
+                }
+            }
+        }
+        self.guest = used;
+        Ok(())
+    }
+
+    fn ty(&mut self, ty: &EngineType, depth: usize) -> Type {
+        let ty = self.read(ty, depth);
+        self.guest.seen(&ty).unwrap_or(ty)
+    }
+
     fn function(&mut self, name: String, ty: &ComponentFunc) -> Function {
         Function {
             name,
@@ -110,7 +122,8 @@ impl Reader {
         }
     }
 
-    fn ty(&mut self, ty: &EngineType, depth: usize) -> Type {
+    /// A type whose own structure is all that is looked at.
+    fn read(&mut self, ty: &EngineType, depth: usize) -> Type {
         let Some(parts) = self.parts.checked_sub(1) else {
             return Type::Unsupported("a type of too many parts".to_owned());
         };

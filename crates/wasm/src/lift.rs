@@ -9,7 +9,7 @@ use crate::layout::{Layout, MAX_FLAT_RESULTS, discriminant_size};
 use crate::lower::{Fields, case_count};
 use crate::path::{Path, Step};
 use crate::types::{Names, Tuple, Type};
-use ipvm_ipld::Ipld;
+use ipvm_ipld::{Cid, Ipld};
 use std::collections::BTreeMap;
 
 /// What every value of a result counts for besides its bytes: about the host memory it takes, in bytes.
@@ -82,6 +82,11 @@ impl<S: Source> Lifting<S> {
                 self.pay(length.into())?;
                 self.bytes(place, length)
                     .map(|bytes| Ipld::Bytes(bytes.to_vec()))
+            }
+            Type::Cid => {
+                let (place, length) = self.pair(from)?;
+                self.pay(length.into())?;
+                whole_cid(self.bytes(place, length)?).map(Ipld::Link)
             }
             Type::List(item) => match ty.entry() {
                 Some(entry) => self.entries(entry, from),
@@ -353,6 +358,17 @@ fn scalar_value(ty: &Type, bits: u64) -> Result<Ipld, Fault> {
             "the result has a type without a form as content",
         )),
     }
+}
+
+/// The CID that these bytes are, all of them, in the one form that it has.
+fn whole_cid(bytes: &[u8]) -> Result<Cid, Fault> {
+    // The library stops at a CID's end, and reads numbers that are longer than they need be.
+    Cid::try_from(bytes)
+        .ok()
+        .filter(|cid| cid.to_bytes() == bytes)
+        .ok_or_else(|| Fault::NotACid {
+            path: Path::default(),
+        })
 }
 
 fn finite(float: f64) -> Result<Ipld, Fault> {

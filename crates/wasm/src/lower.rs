@@ -142,12 +142,8 @@ impl<G: Guest> Lowering<'_, G> {
     fn pair(&mut self, ty: &Type, indirect: Shape<'_, '_>) -> Result<(u32, u32), Fault> {
         match (indirect, ty.entry()) {
             (Shape::Text(text), _) => self.guest.text(text),
-            (Shape::Bytes(bytes), _) => {
-                let length = fits(bytes.len() as u64)?;
-                let place = self.guest.allocate(1, length)?;
-                self.place(place, length)?.copy_from_slice(bytes);
-                Ok((place, length))
-            }
+            (Shape::Bytes(bytes), _) => self.bytes(bytes),
+            (Shape::Link(cid), _) => self.bytes(&cid.to_bytes()),
             (Shape::Content(cid), _) => self.content_bytes(cid),
             (Shape::Items { item, items }, _) => {
                 let layout = item.layout();
@@ -167,6 +163,13 @@ impl<G: Guest> Lowering<'_, G> {
                 "a value of type {ty} has no form in memory"
             ))),
         }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(u32, u32), Fault> {
+        let length = fits(bytes.len() as u64)?;
+        let place = self.guest.allocate(1, length)?;
+        self.place(place, length)?.copy_from_slice(bytes);
+        Ok((place, length))
     }
 
     fn entries(

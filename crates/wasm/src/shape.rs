@@ -42,6 +42,8 @@ pub(crate) enum Shape<'t, 'v> {
     },
     /// A link that stands for the value.
     Content(&'v Cid),
+    /// A link that is the value.
+    Link(&'v Cid),
 }
 
 /// One part of a record or tuple.
@@ -129,17 +131,21 @@ pub(crate) fn shape<'t, 'v>(ty: &'t Type, value: &'v Ipld) -> Result<Shape<'t, '
             };
             case(position, key, side, payload)
         }
+        Type::Cid => match value {
+            Ipld::Link(cid) => Ok(Shape::Link(cid)),
+            _ => Err(expected("a link", ty, value)),
+        },
         Type::Unsupported(name) => Err(format!(
             "{name} has no form as content and cannot be passed"
         )),
     }
 }
 
-/// An option passes a link on to its payload, as `T or Null` has no place of its own.
+/// An option passes a link on to its payload, as `T or Null` has no place of its own. A cid is the link itself.
 fn stands_for_content(ty: &Type) -> bool {
     match ty {
         Type::Option(_) => ty.is_nested_option(),
-        Type::Unsupported(_) => false,
+        Type::Cid | Type::Unsupported(_) => false,
         _ => true,
     }
 }

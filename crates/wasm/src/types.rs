@@ -54,6 +54,8 @@ pub enum Type {
     Option(Box<Type>),
     /// `result<T, E>`
     Result(Box<ResultType>),
+    /// `cid` of the package `ipvm:guest`: a link that is passed as itself, whatever it leads to
+    Cid,
     /// What has no form as content (resource, stream, future …), by its name. A function that uses it cannot be
     /// called.
     Unsupported(String),
@@ -169,7 +171,8 @@ impl Type {
             Self::U16 | Self::S16 => Layout::scalar(2),
             Self::U32 | Self::S32 | Self::F32 | Self::Char => Layout::scalar(4),
             Self::U64 | Self::S64 | Self::F64 => Layout::scalar(8),
-            Self::String | Self::List(_) | Self::Map(_) => Layout::POINTER_PAIR,
+            // A cid is a record of one list.
+            Self::String | Self::List(_) | Self::Map(_) | Self::Cid => Layout::POINTER_PAIR,
             Self::Record(record) => record.layout,
             Self::Tuple(tuple) => tuple.layout,
             Self::Variant(variant) => variant.layout,
@@ -366,6 +369,7 @@ impl fmt::Display for Type {
                 (None, Some(error)) => write!(f, "result<_, {error}>"),
                 (Some(ok), Some(error)) => write!(f, "result<{ok}, {error}>"),
             },
+            Self::Cid => f.write_str("cid"),
             Self::Unsupported(name) => f.write_str(name),
         }
     }

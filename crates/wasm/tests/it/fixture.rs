@@ -3,7 +3,7 @@
 use ipvm_ipld::{Cid, Ipld, cid_of, codec};
 use ipvm_wasm::{
     Call, CallError, Cancel, Content, ContentError, Engine, Limits, LoadError, Module, NoContent,
-    Type,
+    Settings, Type,
 };
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -16,11 +16,12 @@ pub(crate) const LIMITS: Limits = Limits {
     memory: 256 << 20,
     time: Duration::from_secs(60),
     output: 64 << 20,
+    log: 1 << 20,
 };
 
 pub(crate) fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
-    ENGINE.get_or_init(|| Engine::new(None).unwrap())
+    ENGINE.get_or_init(|| Engine::new(&Settings::default()).unwrap())
 }
 
 pub(crate) fn load_bytes(engine: &Engine, bytes: &[u8]) -> Result<Module, LoadError> {
@@ -43,6 +44,7 @@ pub(crate) fn call_with(module: &Module, function: &str, args: &[Ipld], limits: 
         limits,
         content: &NoContent,
         cancel: &Cancel::new(),
+        seed: [0; 32],
     };
     module
         .call(&call)
@@ -122,7 +124,15 @@ pub(crate) fn component_encoded(
 pub(crate) struct Declared {
     pub(crate) text: String,
     count: usize,
+    has_cid: bool,
 }
+
+/// What a toolchain makes of `use ipvm:guest/types@0.1.0.{cid}`.
+pub(crate) const CID: &str = r#"
+    (import "ipvm:guest/types@0.1.0" (instance $guest
+      (type $of-cid (record (field "bytes" (list u8)))) (export "cid" (type (eq $of-cid)))))
+    (alias export $guest "cid" (type $cid))
+"#;
 
 impl Declared {
     /// The type as it is written in a signature.
@@ -160,6 +170,12 @@ impl Declared {
             }
             Type::Enum(names) => self.named(&format!("(enum {})", quoted(names.list()))),
             Type::Flags(names) => self.named(&format!("(flags {})", quoted(names.list()))),
+            Type::Cid => {
+                if !std::mem::replace(&mut self.has_cid, true) {
+                    self.text += CID;
+                }
+                "$cid".to_owned()
+            }
             plain => plain.to_string(),
         }
     }
@@ -182,7 +198,7 @@ pub(crate) fn flat(ty: &Type) -> Vec<&'static str> {
         Type::U64 | Type::S64 => vec!["i64"],
         Type::F32 => vec!["f32"],
         Type::F64 => vec!["f64"],
-        Type::String | Type::List(_) | Type::Map(_) => vec!["i32", "i32"],
+        Type::String | Type::List(_) | Type::Map(_) | Type::Cid => vec!["i32", "i32"],
         Type::Record(record) => record
             .fields()
             .iter()
@@ -250,14 +266,32 @@ fn load_single(ty: &Type) -> &'static str {
 /// `f: func(v: T, sixteen numbers) -> T`, which returns `v`. There are too many parameters to pass directly, so
 /// `v` comes in memory, and goes back from the same place.
 pub(crate) fn echo(ty: &Type) -> String {
+    echo_of(std::slice::from_ref(ty), ty, &["v".to_owned()])
+}
+
+/// The same for several values, which come back as one tuple: it lies in memory as the parameters do.
+pub(crate) fn echo_all(types: &[Type]) -> String {
+    let names: Vec<_> = (0..types.len()).map(|n| format!("v{n}")).collect();
+    echo_of(types, &Type::tuple(types.to_vec()), &names)
+}
+
+fn echo_of(params: &[Type], result: &Type, names: &[String]) -> String {
     let mut declared = Declared::default();
-    let written = declared.write(ty);
+    let written: Vec<_> = names
+        .iter()
+        .zip(params)
+        .map(|(name, ty)| format!("(param {name:?} {})", declared.write(ty)))
+        .collect();
     let padding: String = (0..16).map(|n| format!("(param \"p{n}\" u32) ")).collect();
-    let signature = format!("(param \"v\" {written}) {padding} (result {written})");
-    let body = match flat(ty).as_slice() {
+    let signature = format!(
+        "{} {padding} (result {})",
+        written.join(" "),
+        declared.write(result)
+    );
+    let body = match flat(result).as_slice() {
         [core] => format!(
             "(func (export \"f\") (param i32) (result {core}) ({} (local.get 0)))",
-            load_single(ty)
+            load_single(result)
         ),
         _ => "(func (export \"f\") (param i32) (result i32) (local.get 0))".to_owned(),
     };
@@ -266,7 +300,11 @@ pub(crate) fn echo(ty: &Type) -> String {
 
 /// Sends a value through [`echo`].
 pub(crate) fn through_echo(ty: &Type, value: &Ipld) -> Outcome {
-    let mut args = vec![value.clone()];
-    args.extend((0..16).map(Ipld::Integer));
-    call(&load(&echo(ty)), "f", &args)
+    call(&load(&echo(ty)), "f", &padded(std::slice::from_ref(value)))
+}
+
+/// Arguments with the numbers that [`echo`] takes after them.
+pub(crate) fn padded(values: &[Ipld]) -> Vec<Ipld> {
+    let padding = (0..16).map(Ipld::Integer);
+    values.iter().cloned().chain(padding).collect()
 }

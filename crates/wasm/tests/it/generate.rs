@@ -1,6 +1,6 @@
 //! Random types, and random values of a type.
 
-use ipvm_ipld::Ipld;
+use ipvm_ipld::{Cid, Ipld, cid_of, codec};
 use ipvm_wasm::Type;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -9,9 +9,9 @@ fn names(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("n{n}")).collect()
 }
 
-/// Any type that has a form as content.
-pub(crate) fn types() -> impl Strategy<Value = Type> {
-    let leaf = prop_oneof![
+/// Any type without parts.
+pub(crate) fn leaf_types() -> impl Strategy<Value = Type> {
+    prop_oneof![
         Just(Type::Bool),
         Just(Type::U8),
         Just(Type::S8),
@@ -25,16 +25,24 @@ pub(crate) fn types() -> impl Strategy<Value = Type> {
         Just(Type::F64),
         Just(Type::Char),
         Just(Type::String),
+        Just(Type::Cid),
         (1usize..300).prop_map(|n| Type::enumeration(names(n))),
         // The engine accepts at most 32 flags.
         (1usize..=32).prop_map(|n| Type::flags(names(n))),
-    ];
-    leaf.prop_recursive(4, 24, 4, |inner| {
+    ]
+}
+
+/// Any type that has a form as content.
+pub(crate) fn types() -> impl Strategy<Value = Type> {
+    leaf_types().prop_recursive(4, 24, 4, |inner| {
         let optional = proptest::option::of(inner.clone());
         prop_oneof![
             inner.clone().prop_map(Type::list),
             inner.clone().prop_map(Type::map),
             inner.clone().prop_map(Type::option),
+            inner
+                .clone()
+                .prop_map(|ty| Type::option(Type::option(ty))),
             inner
                 .clone()
                 .prop_map(|ty| Type::list(Type::tuple(vec![Type::String, ty]))),
@@ -135,8 +143,14 @@ pub(crate) fn values(ty: &Type) -> BoxedStrategy<Ipld> {
                 .boxed()
         }
         Type::Option(inner) => prop_oneof![Just(Ipld::Null), values(inner)].boxed(),
+        Type::Cid => cids().prop_map(Ipld::Link).boxed(),
         Type::Unsupported(_) => Just(Ipld::Null).boxed(),
     }
+}
+
+fn cids() -> impl Strategy<Value = Cid> {
+    let codecs = prop_oneof![Just(codec::RAW), Just(codec::DAG_PB), Just(codec::DAG_CBOR)];
+    (codecs, any::<[u8; 4]>()).prop_map(|(codec, bytes)| cid_of(codec, &bytes))
 }
 
 fn maps(value: &Type) -> BoxedStrategy<Ipld> {
@@ -156,4 +170,33 @@ fn keyed(name: &str, payload: Option<&Type>) -> BoxedStrategy<Ipld> {
 /// A type and a value of it.
 pub(crate) fn typed_values() -> impl Strategy<Value = (Type, Ipld)> {
     types().prop_flat_map(|ty| (Just(ty.clone()), values(&ty)))
+}
+
+/// The types of a function's parameters, and a value of each. Half of them are more core values than are passed
+/// directly.
+pub(crate) fn arguments() -> impl Strategy<Value = Vec<(Type, Ipld)>> {
+    let leaf_values = leaf_types().prop_flat_map(|ty| (Just(ty.clone()), values(&ty)));
+    prop_oneof![
+        proptest::collection::vec(typed_values(), 1..4),
+        proptest::collection::vec(leaf_values, 1..24),
+    ]
+}
+
+/// Any value without links, of few different keys and strings, so that many fit some type.
+pub(crate) fn any_values() -> impl Strategy<Value = Ipld> {
+    let words = prop_oneof!["n[0-4]", "ok|error", ".{0,2}"];
+    let leaf = prop_oneof![
+        Just(Ipld::Null),
+        any::<bool>().prop_map(Ipld::Bool),
+        (-300i128..300).prop_map(Ipld::Integer),
+        proptest::num::f64::NORMAL.prop_map(Ipld::Float),
+        words.clone().prop_map(Ipld::String),
+        any::<[u8; 2]>().prop_map(|bytes| Ipld::Bytes(bytes.to_vec())),
+    ];
+    leaf.prop_recursive(3, 12, 3, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(Ipld::List),
+            proptest::collection::btree_map(words.clone(), inner, 0..3).prop_map(Ipld::Map),
+        ]
+    })
 }

@@ -2,7 +2,7 @@
 //! and a guest built by any other toolchain relies on them.
 
 use crate::fixture::{Declared, call, component, engine, flat, load_bytes};
-use crate::generate::typed_values;
+use crate::generate::arguments;
 use ipvm_ipld::Ipld;
 use ipvm_wasm::Type;
 use proptest::prelude::*;
@@ -10,12 +10,16 @@ use std::collections::BTreeMap;
 use wasmtime::component::{Component, Linker, Val};
 use wasmtime::{Config, Engine, Store};
 
-/// `f: func(v: T) -> list<u8>`, which returns the core values it was called with and all memory that was asked
-/// of it.
-fn dump(ty: &Type) -> String {
+/// `f: func(…) -> list<u8>`, which returns the core values it was called with and all memory that was asked of it.
+fn dump<'a>(types: impl Iterator<Item = &'a Type> + Clone) -> String {
     let mut declared = Declared::default();
-    let signature = format!("(param \"v\" {}) (result (list u8))", declared.write(ty));
-    let mut params = flat(ty);
+    let written: String = types
+        .clone()
+        .enumerate()
+        .map(|(n, ty)| format!("(param \"v{n}\" {}) ", declared.write(ty)))
+        .collect();
+    let signature = format!("{written} (result (list u8))");
+    let mut params: Vec<_> = types.flat_map(flat).collect();
     if params.len() > 16 {
         params = vec!["i32"];
     }
@@ -50,6 +54,10 @@ fn val(ty: &Type, value: &Ipld) -> Val {
         (Type::F64, Ipld::Float(f)) => Val::Float64(*f),
         (Type::Char, Ipld::String(s)) => Val::Char(s.chars().next().unwrap()),
         (Type::String, Ipld::String(s)) => Val::String(s.clone()),
+        (Type::Cid, Ipld::Link(cid)) => {
+            let bytes = cid.to_bytes().into_iter().map(Val::U8).collect();
+            Val::Record(vec![("bytes".to_owned(), Val::List(bytes))])
+        }
         (Type::List(_), Ipld::Bytes(bytes)) => {
             Val::List(bytes.iter().copied().map(Val::U8).collect())
         }
@@ -125,7 +133,7 @@ fn in_order(map: &BTreeMap<String, Ipld>, ty: &Type) -> Vec<(Val, Val)> {
         .collect()
 }
 
-fn reference(bytes: &[u8], argument: Val) -> Vec<u8> {
+fn reference(bytes: &[u8], arguments: &[Val]) -> Vec<u8> {
     let engine = Engine::new(Config::new().wasm_component_model_map(true)).unwrap();
     let component = Component::from_binary(&engine, bytes).unwrap();
     let mut store = Store::new(&engine, ());
@@ -135,7 +143,7 @@ fn reference(bytes: &[u8], argument: Val) -> Vec<u8> {
     let function = instance.get_func(&mut store, "f").unwrap();
     let mut results = [Val::Bool(false)];
     function
-        .call(&mut store, &[argument], &mut results)
+        .call(&mut store, arguments, &mut results)
         .unwrap();
     let [Val::List(list)] = results else { panic!() };
     list.iter()
@@ -153,10 +161,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn lowering_agrees_with_the_engine((ty, value) in typed_values()) {
-        let bytes = wat::parse_str(dump(&ty)).unwrap();
+    fn lowering_agrees_with_the_engine(arguments in arguments()) {
+        let bytes = wat::parse_str(dump(arguments.iter().map(|(ty, _)| ty))).unwrap();
         let module = load_bytes(engine(), &bytes).unwrap();
-        let ours = call(&module, "f", std::slice::from_ref(&value)).unwrap().unwrap();
-        prop_assert_eq!(ours, Ipld::Bytes(reference(&bytes, val(&ty, &value))));
+        let args: Vec<_> = arguments.iter().map(|(_, value)| value.clone()).collect();
+        let ours = call(&module, "f", &args).unwrap().unwrap();
+        let vals: Vec<_> = arguments.iter().map(|(ty, value)| val(ty, value)).collect();
+        prop_assert_eq!(ours, Ipld::Bytes(reference(&bytes, &vals)));
     }
 }

@@ -7,7 +7,10 @@
     clippy::print_stderr
 )]
 
+mod compiling;
+mod determinism;
 mod fixture;
+mod fuzz;
 mod generate;
 mod guests;
 mod hostile;
@@ -16,4 +19,9 @@ mod limits;
 mod loading;
 mod lowering;
 mod measure;
+mod refusals;
+mod random;
 mod table;
+mod wasi;
+mod world;
+mod wit;

@@ -2,9 +2,10 @@
 //! callers meant, or make two executors' results differ.
 
 use crate::fixture::{
-    Blocks, LIMITS, call, component, component_encoded, echo, load, through_echo,
+    Blocks, LIMITS, call, component, component_encoded, echo, echo_all, load, padded, through_echo,
 };
-use crate::generate::typed_values;
+use crate::generate::{arguments, types};
+use crate::refusals::fits;
 use ipvm_ipld::{Cid, Ipld, Limits, cid_of, codec, json};
 use ipvm_wasm::{Call, CallError, Cancel, Type};
 use proptest::prelude::*;
@@ -448,6 +449,7 @@ fn through_links(ty: &Type, value: &Ipld, blocks: &Blocks) -> Result<Ipld, CallE
         limits: LIMITS,
         content: blocks,
         cancel: &Cancel::new(),
+        seed: [0; 32],
     };
     module
         .call(&call)
@@ -546,6 +548,7 @@ fn links_in_direct_parameters() {
         limits: LIMITS,
         content: &blocks,
         cancel: &Cancel::new(),
+        seed: [0; 32],
     };
     assert_eq!(module.call(&call).unwrap().out, Ok(Ipld::Integer(7)));
 }
@@ -553,11 +556,17 @@ fn links_in_direct_parameters() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    /// Any value of any type comes back as it went in.
+    /// Any values of any types come back as they went in.
     #[test]
-    fn random_values_come_back((ty, value) in typed_values()) {
-        let wrapped = Ipld::List(vec![value]);
-        // Wrapped, so that a result is data and not the outcome's branch.
-        prop_assert_eq!(through_echo(&Type::tuple(vec![ty]), &wrapped).unwrap(), Ok(wrapped));
+    fn random_values_come_back(arguments in arguments()) {
+        let (types, values): (Vec<_>, Vec<_>) = arguments.into_iter().unzip();
+        let out = call(&load(&echo_all(&types)), "f", &padded(&values)).unwrap();
+        prop_assert_eq!(out, Ok(Ipld::List(values)));
+    }
+
+    /// What a message shows as an example is accepted.
+    #[test]
+    fn examples_fit(ty in types()) {
+        prop_assert!(fits(&ty, &ty.example()).is_ok(), "{}: {:?}", ty, ty.example());
     }
 }
