@@ -39,15 +39,15 @@ const PROGRAM: &str = r#"(component
       (global.set $next (i32.add (local.get $at) (local.get 3)))
       (local.get $at)))
   (core instance $libc (instantiate $libc-module))
-  (core func $wall (canon lower (func $wall "now") (memory $libc "memory")))
+  (core func $wall (canon lower (func $wall "now") (memory (core memory $libc "memory"))))
   (core func $monotonic (canon lower (func $monotonic "now")))
   (core func $random (canon lower (func $random "get-random-u64")))
   (core func $environment (canon lower (func $environment "get-environment")
-    (memory $libc "memory") (realloc (func $libc "realloc"))))
+    (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
   (core func $stdout (canon lower (func $stdout "get-stdout")))
   (core func $stderr (canon lower (func $stderr "get-stderr")))
   (core func $print (canon lower (func $streams "[method]output-stream.blocking-write-and-flush")
-    (memory $libc "memory") (realloc (func $libc "realloc"))))
+    (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
   (core module $m
     (import "host" "wall" (func $wall (param i32)))
     (import "host" "monotonic" (func $monotonic (result i64)))
@@ -74,4 +74,4 @@ const PROGRAM: &str = r#"(component
     (export "environment" (func $environment)) (export "stdout" (func $stdout)) (export "stderr" (func $stderr))
     (export "print" (func $print)))
   (core instance $i (instantiate $m (with "host" (instance $host)) (with "libc" (instance $libc))))
-  (func (export "look") (result (list u8)) (canon lift (core func $i "look") (memory $libc "memory"))))"#;
+  (func (export "look") (result (list u8)) (canon lift (core func $i "look") (memory (core memory $libc "memory")))))"#;

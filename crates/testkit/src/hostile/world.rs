@@ -37,8 +37,8 @@ fn guest(imports: &str, lowered: &[(&str, &str, &str)], body: &str) -> Vec<u8> {
     ))
 }
 
-const MEMORY: &str = r#"(memory $libc "memory")"#;
-const REALLOC: &str = r#"(realloc (func $libc "realloc"))"#;
+const MEMORY: &str = r#"(memory (core memory $libc "memory"))"#;
+const REALLOC: &str = r#"(realloc (core func $libc "realloc"))"#;
 
 fn randomness() -> Vec<Hostile> {
     let imports = r#"(import "wasi:random/random@0.2.0" (instance $random

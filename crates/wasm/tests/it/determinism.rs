@@ -432,6 +432,7 @@ fn end(module: &ipvm_wasm::Module, function: &str, args: &[Ipld]) -> (End, u64) 
         },
         content: &NoContent,
         cancel: &Cancel::new(),
+        seed: [7; 32],
     };
     match module.call(&call) {
         Ok(done) => match done.out {

@@ -24,6 +24,7 @@ const SMALL: Limits = Limits {
     memory: 16 << 20,
     time: Duration::from_secs(5),
     output: 1 << 20,
+    log: 1 << 16,
 };
 
 /// Repeats until the time is over, with a seed for each turn. A panic fails with the seed to repeat it by.
