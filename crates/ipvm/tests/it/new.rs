@@ -136,7 +136,7 @@ fn builds_and_runs(language: &str) {
     assert_eq!(call("greet", "World").code(0).text(), "\"Hello, World!\"");
     assert_eq!(
         call("summarise", "one three\ntwo").code(0).text(),
-        r#"{"lines":2,"words":3,"longest":"three"}"#
+        r#"{"lines":2,"longest":"three","words":3}"#
     );
     call("summarise", "\" \"")
         .code(1)
