@@ -369,21 +369,14 @@ mod tests {
         for (name, export) in [
             ("add", "add"),
             ("add-one2", "add-one2"),
-            ("addOne", "x-ngbgegeepgogf"),
-            ("_start", "x-nfphdheebhcheh"),
-            ("x-ngb", "x-nhicngogghcgc"),
             ("xyz", "xyz"),
+            ("addOne", "x-ngbgegeepgogf"),
+            ("_start", "x-nfphdhegbhche"),
+            ("x-ngb", "x-nhicngoghgc"),
             ("", "x-n"),
         ] {
-            let letters = export.strip_prefix("x-n");
-            assert!(letters.is_none_or(|letters| letters.len() == 2 * name.len()));
-            let made = export_name(name);
-            assert_eq!(
-                made.starts_with("x-n"),
-                letters.is_some(),
-                "{name:?} is {made:?}"
-            );
-            assert_eq!(original_name(&made).as_deref(), Some(name));
+            assert_eq!(export_name(name), export);
+            assert_eq!(original_name(export).as_deref(), Some(name));
         }
         for wrong in ["x-na", "x-naz", "x-n11", "x-npppp"] {
             assert_eq!(original_name(wrong), None, "{wrong}");

@@ -182,7 +182,7 @@ fn float(ty: &Type, value: &Ipld) -> Result<u64, String> {
     if narrow.is_finite() {
         Ok(narrow.to_bits().into())
     } else {
-        Err(format!("{float} is out of range for f32"))
+        Err(format!("{float:?} is out of range for f32"))
     }
 }
 

@@ -40,9 +40,7 @@ pub(crate) fn types() -> impl Strategy<Value = Type> {
             inner.clone().prop_map(Type::list),
             inner.clone().prop_map(Type::map),
             inner.clone().prop_map(Type::option),
-            inner
-                .clone()
-                .prop_map(|ty| Type::option(Type::option(ty))),
+            inner.clone().prop_map(|ty| Type::option(Type::option(ty))),
             inner
                 .clone()
                 .prop_map(|ty| Type::list(Type::tuple(vec![Type::String, ty]))),

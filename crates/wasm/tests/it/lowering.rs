@@ -142,9 +142,7 @@ fn reference(bytes: &[u8], arguments: &[Val]) -> Vec<u8> {
         .unwrap();
     let function = instance.get_func(&mut store, "f").unwrap();
     let mut results = [Val::Bool(false)];
-    function
-        .call(&mut store, arguments, &mut results)
-        .unwrap();
+    function.call(&mut store, arguments, &mut results).unwrap();
     let [Val::List(list)] = results else { panic!() };
     list.iter()
         .map(|byte| {

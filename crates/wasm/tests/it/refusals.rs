@@ -164,7 +164,11 @@ fn wrong_values(ty: &Type, value: &Ipld) -> Vec<Ipld> {
         Type::List(_) | Type::Map(_) => vec![Ipld::List(vec![]), text("a"), Ipld::Bytes(vec![])],
         Type::Record(_) | Type::Tuple(_) => wrong_products(ty, value),
         Type::Variant(_) | Type::Result(_) => wrong_cases(ty, value),
-        Type::Enum(_) => vec![text("no-such"), Ipld::Integer(0), map(&[("n0", Ipld::Null)])],
+        Type::Enum(_) => vec![
+            text("no-such"),
+            Ipld::Integer(0),
+            map(&[("n0", Ipld::Null)]),
+        ],
         Type::Flags(names) => {
             let first = text(&names.list()[0]);
             let mut all: Vec<_> = names.list().iter().map(|name| text(name)).collect();

@@ -29,7 +29,11 @@ impl<'a> Reader<'a> {
     }
 
     fn want(&mut self, token: &str) {
-        assert!(self.take(token), "{token:?} expected before {:?}", self.rest);
+        assert!(
+            self.take(token),
+            "{token:?} expected before {:?}",
+            self.rest
+        );
     }
 
     fn name(&mut self) -> &'a str {
