@@ -4,6 +4,9 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
+/// The verb that the process for compiling is started with.
+pub(crate) const COMPILE_VERB: &str = "compile-module";
+
 const AFTER: &str = "\
 Examples:
   ipvm run workflow.yaml             run a workflow; again, and it is answered from memory
@@ -15,6 +18,7 @@ Exit codes: 0 done and right, 1 the work ended in an error, 2 wrong use or bad i
 
 Environment:
   IPVM_HOME  folder for keys, receipts and content (default: `ipvm` in the platform's data folder)
+  IPVM_COMPILE_SECONDS  most time for compiling one module (default: 120)
   NO_COLOR   if set, no colours";
 
 /// Runs Wasm functions and workflows of them; signs what came out, and never computes it twice.
@@ -49,6 +53,9 @@ pub(crate) enum Verb {
     Store(Store),
     Completions(Completions),
     Man(Man),
+    /// Compile the module on stdin, under limits: what `ipvm` starts for every module that it sees first.
+    #[command(name = COMPILE_VERB, hide = true)]
+    CompileModule,
 }
 
 /// Run a workflow file.
@@ -208,6 +215,11 @@ pub(crate) enum Receipt {
     /// Execute the task of a receipt again and compare the results; exit code 1 if they differ.
     #[command(after_help = "Example:\n  ipvm receipt verify bafyreigxvfrad && echo the same")]
     Verify(OneReceipt),
+    /// Show what the function printed when the result was computed.
+    ///
+    /// What it wrote to its standard output comes on stdout, what it wrote to its standard error on stderr.
+    #[command(after_help = "Example:\n  ipvm receipt logs bafyreigxvfrad 2>errors.txt")]
+    Logs(OneReceipt),
 }
 
 #[derive(Debug, Args)]

@@ -1,16 +1,21 @@
 //! What every verb shares: the home, the streams, how much is said.
 
+use crate::cli::COMPILE_VERB;
 use crate::fault::Fault;
 use crate::ui::term::{self, Out};
 use anyhow::Context as _;
 use etcetera::BaseStrategy;
 use ipvm_node::{Access, Node, NodeError};
 use ipvm_store::StoreError;
+use ipvm_wasm::{CompileLimits, Compiler, CompilerProcess};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Name of the variable that moves the home.
 const HOME_VARIABLE: &str = "IPVM_HOME";
+/// Name of the variable that limits the time for compiling one module, in seconds.
+const COMPILE_VARIABLE: &str = "IPVM_COMPILE_SECONDS";
 
 /// What every verb shares.
 pub(crate) struct Context {
@@ -40,7 +45,7 @@ impl Context {
 
     /// The node, for verbs that compute or store. A first start makes home and keys.
     pub(crate) fn writer(&self) -> anyhow::Result<Node> {
-        Ok(Node::open(&home()?, Access::Write)?)
+        open(&home()?, Access::Write)
     }
 
     /// The node for writing, or, while another process writes, for looking; true in the second case.
@@ -48,9 +53,9 @@ impl Context {
         let home = home()?;
         match Node::open(&home, Access::Write) {
             Err(NodeError::Store(StoreError::Locked { .. })) => {
-                Ok((Node::open(&home, Access::Read)?, true))
+                Ok((open(&home, Access::Read)?, true))
             }
-            opened => Ok((opened?, false)),
+            opened => Ok((with_compiler(opened?)?, false)),
         }
     }
 
@@ -61,10 +66,45 @@ impl Context {
         match Node::open(&home, Access::Read) {
             Err(NodeError::NoHome(_)) => {
                 drop(Node::open(&home, Access::Write)?);
-                Ok(Node::open(&home, Access::Read)?)
+                open(&home, Access::Read)
             }
-            opened => Ok(opened?),
+            opened => with_compiler(opened?),
         }
+    }
+}
+
+fn open(home: &Path, access: Access) -> anyhow::Result<Node> {
+    with_compiler(Node::open(home, access)?)
+}
+
+/// Modules are compiled by this same program in a process of its own: a compiler that is led astray takes nothing
+/// with it.
+fn with_compiler(node: Node) -> anyhow::Result<Node> {
+    let program = std::env::current_exe().context("cannot find this program to start it again")?;
+    let mut limits = CompileLimits::default();
+    if let Some(time) = compile_time()? {
+        limits.time = time;
+    }
+    Ok(node.compiling_with(Compiler::Process(CompilerProcess {
+        program,
+        args: vec![COMPILE_VERB.into()],
+        limits,
+    })))
+}
+
+/// `$IPVM_COMPILE_SECONDS`, if it is set.
+fn compile_time() -> anyhow::Result<Option<Duration>> {
+    let Some(text) = std::env::var_os(COMPILE_VARIABLE).filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let seconds = text.to_str().and_then(|text| text.parse::<u32>().ok());
+    match seconds.filter(|seconds| *seconds > 0) {
+        Some(seconds) => Ok(Some(Duration::from_secs(seconds.into()))),
+        None => Err(Fault::usage(
+            format!("{COMPILE_VARIABLE} is {text:?}, which is no number of seconds"),
+            format!("set it to a whole number from 1 on, or not at all: {COMPILE_VARIABLE}=300"),
+        )
+        .into()),
     }
 }
 

@@ -7,7 +7,7 @@ use ipvm_ucan::{Outcome, verify};
 use ipvm_wasm::Cancel;
 use ipvm_workflow::{Class, Config, Limits, class_of};
 
-use crate::memo::{is_reusable, resolve};
+use crate::memo::{computation_of, is_reusable, resolve};
 use crate::run::SKEW_SECONDS;
 use crate::worker::{Execution, spill};
 use crate::{Node, NodeError};
@@ -78,7 +78,9 @@ impl Node {
         })?;
         let clock = Instant::now();
         let limits = generous(payload.meta.fuel);
-        let Execution::Ended { out, .. } = self.execute(args, &limits, cancel)? else {
+        let computation = computation_of(&task, &args)?;
+        let Execution::Ended { out, .. } = self.execute(args, &computation, &limits, cancel)?
+        else {
             return Err(NodeError::Interrupted);
         };
         let took_us = u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX);

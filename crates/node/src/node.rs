@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use ipvm_store::{ReceiptKeys, Store};
 use ipvm_ucan::{Did, Receipt};
-use ipvm_wasm::Engine;
+use ipvm_wasm::{Compiler, Engine, Settings};
 
 use crate::NodeError;
 use crate::home::{Home, Keys};
@@ -26,6 +26,7 @@ pub struct Node {
     keys: Keys,
     store: Store,
     engine: OnceLock<Engine>,
+    compiler: Compiler,
     access: Access,
 }
 
@@ -54,8 +55,15 @@ impl Node {
             keys,
             store,
             engine: OnceLock::new(),
+            compiler: Compiler::InProcess,
             access,
         })
+    }
+
+    /// The same node, with modules compiled elsewhere than in this process.
+    #[must_use]
+    pub fn compiling_with(self, compiler: Compiler) -> Self {
+        Self { compiler, ..self }
     }
 
     /// The person's DID.
@@ -95,7 +103,11 @@ impl Node {
         if let Some(engine) = self.engine.get() {
             return Ok(engine);
         }
-        let engine = Engine::new(Some(&self.home.cache().join("modules")))?;
+        let engine = Engine::new(&Settings {
+            cache: Some(self.home.cache().join("modules")),
+            compiler: self.compiler.clone(),
+            ..Settings::default()
+        })?;
         Ok(self.engine.get_or_init(|| engine))
     }
 }

@@ -342,6 +342,7 @@ impl<'a, 'o> Runner<'a, 'o> {
         let entry = Entry {
             out: Outcome::Error(failure.to_ipld()),
             blocks: Vec::new(),
+            log: None,
             computation: None,
             memo: None,
             fuel: 0,
@@ -399,6 +400,7 @@ fn repeat(receipt: &Receipt, computation: Cid) -> Entry {
     Entry {
         out: payload.out.clone(),
         blocks: Vec::new(),
+        log: None,
         computation: Some(computation),
         memo: Some(payload.meta.memo.unwrap_or_else(|| receipt.cid())),
         fuel: payload.meta.fuel,

@@ -72,6 +72,8 @@ pub(crate) struct Entry {
     pub(crate) out: Outcome,
     /// Blocks the result refers to.
     pub(crate) blocks: Vec<Block>,
+    /// What was printed.
+    pub(crate) log: Option<Block>,
     pub(crate) computation: Option<Cid>,
     /// The receipt whose result this repeats.
     pub(crate) memo: Option<Cid>,
@@ -108,6 +110,7 @@ impl Scribe<'_> {
                     inv: invocation.cid(),
                     computation,
                     memo: result.memo,
+                    log: result.log.as_ref().map(|log| *log.cid()),
                     engine: ENGINE.to_owned(),
                     fuel: result.fuel,
                     started: result.started,
@@ -117,7 +120,7 @@ impl Scribe<'_> {
         )?;
         let record = Record::of(&receipt, memo);
         let mut batch = Batch::new();
-        for block in result.blocks {
+        for block in result.blocks.into_iter().chain(result.log) {
             batch.block(block);
         }
         batch.block(token(invocation.bytes()));

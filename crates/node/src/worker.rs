@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use ipvm_ipld::Cid;
 use ipvm_ucan::Outcome;
-use ipvm_wasm::{Call, CallError, Cancel, Failed};
+use ipvm_wasm::{Call, CallError, Cancel, Failed, Log};
 use ipvm_workflow::content::SpillError;
 use ipvm_workflow::{Failure, LimitKind, Limits, Task, WasmCall, content};
 
 use crate::content::StoreContent;
 use crate::memo::Args;
 use crate::scribe::{Entry, Message, Scribe, now};
-use crate::{Node, NodeError};
+use crate::{Node, NodeError, log};
 
 /// A task that is to be executed.
 pub(crate) struct Job {
@@ -33,6 +33,8 @@ pub(crate) enum Execution {
         out: Outcome,
         /// Fuel used.
         fuel: u64,
+        /// What it printed.
+        log: Log,
     },
     /// It was stopped because the user wanted so.
     Cancelled,
@@ -62,7 +64,10 @@ pub(crate) fn work(jobs: &Mutex<Receiver<Job>>, scribe: &Scribe<'_>, cancel: &Ca
 fn carry_out(job: Job, scribe: &Scribe<'_>, cancel: &Cancel) -> Result<(), NodeError> {
     let started = now();
     let clock = Instant::now();
-    let Execution::Ended { out, fuel } = scribe.node.execute(job.args, &job.limits, cancel)? else {
+    let executed = scribe
+        .node
+        .execute(job.args, &job.computation, &job.limits, cancel)?;
+    let Execution::Ended { out, fuel, log } = executed else {
         let _ = scribe.outbox.send(Message::Abandoned(job.step));
         return Ok(());
     };
@@ -71,6 +76,7 @@ fn carry_out(job: Job, scribe: &Scribe<'_>, cancel: &Cancel) -> Result<(), NodeE
     let result = Entry {
         out,
         blocks,
+        log: log::to_block(log)?,
         computation: Some(job.computation),
         memo: None,
         fuel,
@@ -93,10 +99,12 @@ pub(crate) fn spill(out: Outcome) -> (Outcome, Vec<ipvm_ipld::Block>) {
 }
 
 impl Node {
-    /// Executes the function that resolved `/wasm/run` arguments name.
+    /// Executes the function that resolved `/wasm/run` arguments name. Whatever randomness it asks for follows from
+    /// its computation key alone.
     pub(crate) fn execute(
         &self,
         args: Args,
+        computation: &Cid,
         limits: &Limits,
         cancel: &Cancel,
     ) -> Result<Execution, NodeError> {
@@ -104,6 +112,7 @@ impl Node {
             Ok(Execution::Ended {
                 out: Outcome::Error(failure.to_ipld()),
                 fuel: 0,
+                log: Log::default(),
             })
         };
         let call = match WasmCall::from_args(args) {
@@ -130,7 +139,9 @@ impl Node {
                 memory: limits.memory,
                 time: Duration::from_millis(limits.time),
                 output: limits.output,
+                log: limits.log,
             },
+            seed: seed_of(computation),
             content: &StoreContent(self),
             cancel,
         });
@@ -143,18 +154,29 @@ impl Node {
                 Ok(Execution::Ended {
                     out,
                     fuel: done.fuel,
+                    log: done.log,
                 })
             }
             Err(Failed {
                 error: CallError::Cancelled,
                 ..
             }) => Ok(Execution::Cancelled),
-            Err(Failed { error, fuel }) => {
+            Err(Failed { error, fuel, log }) => {
                 let out = Outcome::Error(failure_of(error, &call, limits).to_ipld());
-                Ok(Execution::Ended { out, fuel })
+                Ok(Execution::Ended { out, fuel, log })
             }
         }
     }
+}
+
+/// The seed of a computation's randomness: the digest in its key, so that every executor draws the same.
+fn seed_of(computation: &Cid) -> [u8; 32] {
+    let digest = computation.hash().digest();
+    let mut seed = [0; 32];
+    seed.iter_mut()
+        .zip(digest)
+        .for_each(|(to, from)| *to = *from);
+    seed
 }
 
 /// How a result that cannot be recorded is recorded.
@@ -177,10 +199,11 @@ fn failure_of(error: CallError, call: &WasmCall, limits: &Limits) -> Failure {
     match error {
         CallError::Fuel { limit: allowed } => limit(LimitKind::Fuel, allowed),
         CallError::Memory { limit: allowed } => limit(LimitKind::Memory, allowed),
-        CallError::Table { .. } => limit(LimitKind::Memory, limits.memory),
+        CallError::Table { limit: allowed } => limit(LimitKind::Table, allowed as u64),
         CallError::Stack { limit: allowed } => limit(LimitKind::Stack, allowed as u64),
         CallError::Time { .. } => limit(LimitKind::Time, limits.time),
         CallError::Output { limit: allowed } => limit(LimitKind::Output, allowed),
+        CallError::Log { limit: allowed } => limit(LimitKind::Log, allowed),
         CallError::Cancelled => Failure::Cancelled,
         CallError::Trap { message } => Failure::Trap { message },
         CallError::Argument(error) => Failure::BadArgument {

@@ -5,6 +5,10 @@
 
 mod folder;
 mod functions;
+mod hostile;
+mod program;
 
 pub use folder::Folder;
 pub use functions::{CALC, component};
+pub use hostile::{End, Hostile, hostile};
+pub use program::program;

@@ -18,6 +18,8 @@ use std::sync::Arc;
 const COMMAND: &str = "/ucan/assert/receipt";
 /// The key of this system's own facts in a receipt's meta.
 const META: &str = "ipvm";
+/// The key of what the task printed, beside the facts: it is nobody's evidence, and other readers may skip it.
+const LOG: &str = "ipvm/log";
 
 /// The content of a receipt. Agreement between executors is on `out` and `run` alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub struct ReceiptMeta {
     pub computation: Option<Cid>,
     /// The receipt that this one repeats for another task.
     pub memo: Option<Cid>,
+    /// What it printed, if anything: a link to a log. Like the other facts, never voted on.
+    pub log: Option<Cid>,
     /// What executed it: name and version.
     pub engine: String,
     /// Fuel used.
@@ -137,7 +141,10 @@ impl ReceiptPayload {
         if let Some(run) = &self.run {
             args.insert("run".to_owned(), run.clone());
         }
-        let meta = BTreeMap::from([(META.to_owned(), self.meta.to_ipld()?)]);
+        let mut meta = BTreeMap::from([(META.to_owned(), self.meta.to_ipld()?)]);
+        if let Some(log) = self.meta.log {
+            meta.insert(LOG.to_owned(), Ipld::Link(log));
+        }
         Ok(Ipld::Map(BTreeMap::from([
             ("iss".to_owned(), text(executor.as_str())),
             ("sub".to_owned(), text(executor.as_str())),
@@ -167,15 +174,16 @@ impl ReceiptPayload {
             return Err(Malformed::Receipt(wrong));
         }
         let mut meta = invocation.meta.unwrap_or_default();
-        let meta = meta
+        let facts = meta
             .remove(META)
             .ok_or(Malformed::Receipt("its meta lacks the key \"ipvm\""))?;
+        let log = meta.remove(LOG).map(|log| as_link(log, LOG)).transpose()?;
         let mut args = Fields::new(Ipld::Map(invocation.args), "receipt")?;
         let payload = Self {
             ran: args.get("ran", as_link)?,
             out: Outcome::from_ipld(args.required("out")?)?,
             run: args.optional("run"),
-            meta: ReceiptMeta::from_ipld(meta)?,
+            meta: ReceiptMeta::from_ipld(facts, log)?,
         };
         args.finish()?;
         Ok(payload)
@@ -204,12 +212,13 @@ impl ReceiptMeta {
         Ok(Ipld::Map(map))
     }
 
-    fn from_ipld(meta: Ipld) -> Result<Self, Malformed> {
-        let mut fields = Fields::new(meta, "receipt meta")?;
+    fn from_ipld(facts: Ipld, log: Option<Cid>) -> Result<Self, Malformed> {
+        let mut fields = Fields::new(facts, "receipt meta")?;
         let meta = Self {
             inv: fields.get("inv", as_link)?,
             computation: fields.get_optional("computation", as_link)?,
             memo: fields.get_optional("memo", as_link)?,
+            log,
             engine: fields.get("engine", as_string)?,
             fuel: fields.get("fuel", as_fuel)?,
             started: fields.get("started", as_safe_int)?,

@@ -1,23 +1,25 @@
 //! Compiled modules on disk. Only a cache: whatever is wrong with it, the module is compiled again.
 
+use crate::compiler::Compiled;
 use ipvm_ipld::{Cid, cid_of, codec};
-use std::fs;
-use std::hash::{Hash, Hasher};
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// First bytes of every file; the number changes with the format.
-const MAGIC: &[u8] = b"ipvm compiled 1\n";
+/// Last bytes of every file; the number changes with the format.
+const MAGIC: &[u8] = b"ipvm compiled 2\n";
 /// Largest file that is read, in bytes.
 const MAX_FILE: u64 = 1 << 30;
 /// Most bytes kept in all; the oldest files go first.
 const MAX_TOTAL: u64 = 2 << 30;
+/// Bytes that are hashed at a time.
+const CHUNK: u64 = 1 << 20;
 
 /// A folder of compiled modules.
 ///
-/// A file is named by the module's CID and by what the code was compiled for. It holds [`MAGIC`], that name's
-/// digest, the code's digest, and the code.
+/// A file is named by the module's CID and by what the code was compiled for. It holds the code, the digest of
+/// that name and the code, and [`MAGIC`]. The code comes first, as it is mapped from the start of the file.
 pub(crate) struct DiskCache {
     folder: PathBuf,
     /// Digest of the engine's version, settings and processor.
@@ -25,10 +27,10 @@ pub(crate) struct DiskCache {
     written: AtomicU64,
 }
 
-/// Compiled code whose digest is the one written beside it.
+/// An open file of compiled code whose digest is the one written in it.
 pub(crate) struct Verified {
-    file: Vec<u8>,
-    start: usize,
+    file: File,
+    code_bytes: u64,
 }
 
 /// What the disk has of a module.
@@ -40,43 +42,70 @@ pub(crate) enum Found {
 }
 
 impl Verified {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        self.file.get(self.start..).unwrap_or_default()
+    /// A path to the open file itself, whatever has its name by now. The code is at its start.
+    #[cfg(unix)]
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        let number = std::os::fd::AsRawFd::as_raw_fd(&self.file);
+        let folder = if cfg!(target_os = "linux") {
+            "/proc/self/fd"
+        } else {
+            "/dev/fd"
+        };
+        Some(Path::new(folder).join(number.to_string()))
     }
 
-    fn check(file: Vec<u8>, name: &str) -> Option<Self> {
-        let rest = file.strip_prefix(MAGIC)?;
-        let rest = rest.strip_prefix(digest(name.as_bytes()).as_slice())?;
-        let (stated, code) = rest.split_at_checked(digest(&[]).len())?;
-        let start = file.len() - code.len();
-        (stated == digest(code))
-            .then_some(())
-            .map(|()| Self { start, file })
+    /// There is no such path.
+    #[cfg(not(unix))]
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        None
+    }
+
+    /// The code, in memory.
+    pub(crate) fn read(&self) -> io::Result<Compiled> {
+        let mut file = &self.file;
+        file.rewind()?;
+        let mut code = Vec::new();
+        file.take(self.code_bytes).read_to_end(&mut code)?;
+        Ok(Compiled::new(code))
+    }
+
+    fn check(file: File, length: u64, name: &str) -> io::Result<Option<Self>> {
+        let trailer = (digest(&[]).len() + MAGIC.len()) as u64;
+        let Some(code_bytes) = length.checked_sub(trailer) else {
+            return Ok(None);
+        };
+        let reader = &file;
+        let mut expected = digest_of(name, &mut reader.take(code_bytes))?;
+        expected.extend(MAGIC);
+        let mut stated = Vec::new();
+        reader.take(trailer + 1).read_to_end(&mut stated)?;
+        Ok((stated == expected).then_some(Self { file, code_bytes }))
     }
 }
 
 impl DiskCache {
-    pub(crate) fn new(folder: &Path, compatible: &impl Hash) -> Self {
-        let mut bytes = Collected(Vec::new());
-        compatible.hash(&mut bytes);
+    pub(crate) fn new(folder: &Path, compatible: Cid) -> Self {
         Self {
             folder: folder.to_owned(),
-            compatible: cid_of(codec::RAW, &bytes.0),
+            compatible,
             written: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn get(&self, module: &Cid) -> Found {
         let name = self.name(module);
-        let path = self.folder.join(&name);
-        match fs::metadata(&path) {
-            Ok(about) if about.len() <= MAX_FILE => {}
-            Ok(_) => return Found::Damaged,
-            Err(_) => return Found::Nothing,
-        }
-        match fs::read(&path) {
-            Ok(file) => Verified::check(file, &name).map_or(Found::Damaged, Found::Code),
-            Err(_) => Found::Nothing,
+        // Opened once, so that what is checked is what is mapped.
+        let Ok(file) = File::open(self.folder.join(&name)) else {
+            return Found::Nothing;
+        };
+        match file.metadata() {
+            Ok(about) if about.is_file() && about.len() <= MAX_FILE => {
+                match Verified::check(file, about.len(), &name) {
+                    Ok(Some(verified)) => Found::Code(verified),
+                    Ok(None) | Err(_) => Found::Damaged,
+                }
+            }
+            Ok(_) | Err(_) => Found::Damaged,
         }
     }
 
@@ -84,7 +113,7 @@ impl DiskCache {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub(crate) fn put(&self, module: &Cid, code: &[u8]) -> io::Result<()> {
+    pub(crate) fn put(&self, module: &Cid, code: &Compiled) -> io::Result<()> {
         create_private(&self.folder)?;
         let name = self.name(module);
         let number = self.written.fetch_add(1, Ordering::Relaxed);
@@ -92,8 +121,9 @@ impl DiskCache {
             .folder
             .join(format!("{name}.{}-{number}.new", std::process::id()));
         let write = || {
-            let mut file = fs::File::create_new(&temporary)?;
-            for part in [MAGIC, &digest(name.as_bytes()), &digest(code), code] {
+            let mut file = create_readonly(&temporary)?;
+            let digest = digest_of(&name, &mut code.bytes())?;
+            for part in [code.bytes(), &digest, MAGIC] {
                 file.write_all(part)?;
             }
             fs::rename(&temporary, self.folder.join(&name))
@@ -143,6 +173,29 @@ fn digest(bytes: &[u8]) -> Vec<u8> {
     cid_of(codec::RAW, bytes).to_bytes()
 }
 
+/// Digest of the digests of a name and of each chunk of code, so that large code is not held in memory for it.
+fn digest_of(name: &str, code: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut digests = digest(name.as_bytes());
+    let mut chunk = Vec::new();
+    loop {
+        chunk.clear();
+        code.take(CHUNK).read_to_end(&mut chunk)?;
+        if chunk.is_empty() {
+            return Ok(digest(&digests));
+        }
+        digests.extend(digest(&chunk));
+    }
+}
+
+/// Makes a file that is never written again: other processes have it mapped.
+fn create_readonly(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o400);
+    options.open(path)
+}
+
 /// Makes a folder that only this user can write to, as code in it is trusted.
 fn create_private(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
@@ -150,17 +203,4 @@ fn create_private(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)
-}
-
-/// Collects what is hashed, to be hashed with a digest that stays the same from one build to the next.
-struct Collected(Vec<u8>);
-
-impl Hasher for Collected {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn finish(&self) -> u64 {
-        0
-    }
 }

@@ -1,18 +1,20 @@
 //! The engine: its settings, and modules loaded into it.
 
-use crate::binary;
+use crate::binary::{self, Kind, Part};
 use crate::cache::{DiskCache, Found};
-use crate::core_module::CoreModuleError;
-use crate::module::{Granted, Module, State};
+use crate::compiler::{self, Code, Compiled, Compiler, Settings};
+use crate::core_module::{self, CoreModuleError};
+use crate::module::{Granted, Module};
 use crate::modules::Modules;
 use crate::ticker::Ticker;
 use crate::unsafe_code;
+use crate::world::World;
 use ipvm_ipld::Cid;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+use std::time::Duration;
+use wasmtime::component::Component;
+use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 /// Stack that a guest may use, in bytes. Fixed, as a task that overflows it has to overflow it everywhere. A
 /// thread that calls functions needs as much again for itself: Rust's default of 2 MiB is enough.
@@ -31,6 +33,8 @@ const MAX_PER_COMPONENT: u32 = 16;
 const MAX_INSTANCE_BYTES: usize = 4 << 20;
 /// Slots that stay set up for a module used before, to be taken up faster by it.
 const WARM_SLOTS: u32 = 16;
+/// The processor that the interpreter is (Pulley, of the engine's project).
+const INTERPRETER: &str = "pulley64";
 /// Memory of a finished call that stays with its slot, in bytes: cheaper to clear than to ask for again.
 const KEPT_BYTES: usize = 64 << 10;
 
@@ -45,10 +49,12 @@ pub struct Engine {
 
 struct Inner {
     engine: wasmtime::Engine,
-    linker: Linker<State>,
+    world: World,
     ticker: Arc<Ticker>,
     modules: Modules,
     disk: Option<DiskCache>,
+    compiler: Compiler,
+    code: Code,
     counters: Counters,
 }
 
@@ -122,13 +128,50 @@ pub enum LoadError {
     CoreModule(#[from] CoreModuleError),
     /// It asks for something that functions do not get.
     #[error(
-        "the module imports {}, which functions do not get. Build it without (for wasm32-unknown-unknown, or with \
-         its system interface stubbed out)",
-        .names.join(", ")
+        "the module imports {}, which functions do not get. They get the parts of WASI 0.2 that need no machine: see \
+         docs/wasi.md. Build it without the others",
+        few(.names)
     )]
     UnknownImport {
         /// What it imports, by name.
         names: Vec<String>,
+    },
+    /// It has more of something than any honest module.
+    #[error("the module has {found} {part}; at most {} are accepted", .part.limit())]
+    TooMany {
+        /// Of what.
+        part: Part,
+        /// How many it has at least.
+        found: u64,
+    },
+    /// Compiling it takes too long.
+    #[error(
+        "the module takes longer than {} s to compile. Split what is large in it: functions, and tables of branches",
+        .limit.as_secs_f32()
+    )]
+    CompileTime {
+        /// The limit.
+        limit: Duration,
+    },
+    /// Compiling it takes too much memory.
+    #[error(
+        "compiling the module takes more than {limit} bytes of memory. Split what is large in it"
+    )]
+    CompileMemory {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// It compiles to too much.
+    #[error("the module compiles to more than {limit} bytes of machine code. Build it for size")]
+    Artefact {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// The compiler failed, and the module need not be the reason.
+    #[error("the compiler failed: {message}")]
+    Compiler {
+        /// What is known.
+        message: String,
     },
     /// It is no valid component, or uses a feature that is switched off.
     #[error("the module is not a valid component: {message}")]
@@ -139,24 +182,32 @@ pub enum LoadError {
 }
 
 impl Engine {
-    /// Starts an engine. Compiled modules are kept in the folder, if one is given; it is made when needed. Code
-    /// found there is run: nobody else may be able to write to it.
+    /// Starts an engine.
     ///
     /// # Errors
     /// If the machine or its settings do not allow it.
-    pub fn new(cache: Option<&Path>) -> Result<Self, EngineError> {
-        // Where address space is rationed, slots cannot be reserved; calls then only take longer.
-        let engine = wasmtime::Engine::new(&config(true))
-            .or_else(|_| wasmtime::Engine::new(&config(false)))
-            .map_err(|error| EngineError::Unavailable {
-                message: error.to_string(),
-            })?;
+    pub fn new(settings: &Settings) -> Result<Self, EngineError> {
+        // Where address space is rationed, slots cannot be reserved; calls then only take longer. The code is the
+        // same with and without.
+        let start = |pooling| wasmtime::Engine::new(&config(settings.code, pooling)?);
+        let engine =
+            start(true)
+                .or_else(|_| start(false))
+                .map_err(|error| EngineError::Unavailable {
+                    message: error.to_string(),
+                })?;
         let inner = Inner {
-            linker: Linker::new(&engine),
+            world: World::new(&engine).map_err(|error| EngineError::Unavailable {
+                message: format!("{error:#}"),
+            })?,
             ticker: Arc::new(Ticker::new(engine.clone())),
             modules: Modules::default(),
-            disk: cache
-                .map(|folder| DiskCache::new(folder, &engine.precompile_compatibility_hash())),
+            disk: settings
+                .cache
+                .as_deref()
+                .map(|folder| DiskCache::new(folder, compiler::compatible(&engine))),
+            compiler: settings.compiler.clone(),
+            code: settings.code,
             counters: Counters::default(),
             engine,
         };
@@ -223,11 +274,11 @@ impl Engine {
             Some(component) => component,
             None => {
                 let bytes = fetch().map_err(|error| LoadError::Fetch(error.into()))?;
-                self.compile(cid, &bytes)?
+                self.keep(cid, &self.compile(bytes)?)?
             }
         };
         let granted = Granted {
-            linker: &self.inner.linker,
+            world: &self.inner.world,
             ticker: &self.inner.ticker,
         };
         Module::new(&component, &granted)
@@ -237,7 +288,7 @@ impl Engine {
         let disk = self.inner.disk.as_ref()?;
         let component = match disk.get(cid) {
             Found::Nothing => return None,
-            Found::Code(verified) => unsafe_code::deserialize(&self.inner.engine, &verified).ok(),
+            Found::Code(verified) => unsafe_code::map(&self.inner.engine, &verified).ok(),
             Found::Damaged => None,
         };
         if component.is_some() {
@@ -249,25 +300,48 @@ impl Engine {
         component
     }
 
-    fn compile(&self, cid: &Cid, bytes: &[u8]) -> Result<Component, LoadError> {
-        let bytes = &*binary::component(bytes)?;
+    fn compile(&self, bytes: Vec<u8>) -> Result<Compiled, LoadError> {
+        // Nothing here takes longer than reading the bytes once or twice; the compiler gets what is left.
+        let component = match binary::check(&bytes)? {
+            Kind::Component => bytes,
+            Kind::Core => core_module::wrap(&bytes)?,
+        };
         count(&self.inner.counters.compiled);
-        let component = Component::from_binary(&self.inner.engine, bytes).map_err(|error| {
+        let Inner { engine, code, .. } = &*self.inner;
+        self.inner.compiler.compile(engine, *code, component)
+    }
+
+    /// Loads compiled code, from the disk if that takes it.
+    fn keep(&self, cid: &Cid, code: &Compiled) -> Result<Component, LoadError> {
+        let engine = &self.inner.engine;
+        if let Some(disk) = &self.inner.disk {
+            if disk.put(cid, code).is_err() {
+                count(&self.inner.counters.unwritten);
+            } else if let Found::Code(verified) = disk.get(cid)
+                && let Ok(component) = unsafe_code::map(engine, &verified)
+            {
+                return Ok(component);
+            }
+        }
+        unsafe_code::deserialize(engine, code).map_err(|error| {
+            // Code that finds no place here, as it needs more memories or tables than there are, never will.
+            if let Some(disk) = &self.inner.disk {
+                disk.remove(cid);
+            }
             LoadError::Invalid {
                 message: format!("{error:#}"),
             }
-        })?;
-        let Some(disk) = &self.inner.disk else {
-            return Ok(component);
-        };
-        let kept = component
-            .serialize()
-            .map_err(drop)
-            .and_then(|code| disk.put(cid, &code).map_err(drop));
-        if kept.is_err() {
-            count(&self.inner.counters.unwritten);
-        }
-        Ok(component)
+        })
+    }
+}
+
+/// Names, as many as one wants to read.
+fn few(names: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let shown = names.get(..SHOWN).unwrap_or(names).join(", ");
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
     }
 }
 
@@ -275,9 +349,12 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// The settings. Those that results depend on are said even where they are the default (wire-formats,
+/// The engine's settings. Those that results depend on are said even where they are the default (wire-formats,
 /// "Determinism of Wasm").
-fn config(pooling: bool) -> Config {
+///
+/// # Errors
+/// If the engine was built without the interpreter.
+pub(crate) fn config(code: Code, pooling: bool) -> wasmtime::Result<Config> {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
@@ -294,6 +371,11 @@ fn config(pooling: bool) -> Config {
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false)
         .native_unwind_info(false);
+    match code {
+        Code::Fast => config.cranelift_opt_level(OptLevel::Speed),
+        Code::Plain => config.cranelift_opt_level(OptLevel::None),
+        Code::Interpreted => config.target(INTERPRETER)?,
+    };
     if pooling {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(SLOTS)
@@ -314,7 +396,7 @@ fn config(pooling: bool) -> Config {
             .table_keep_resident(KEPT_BYTES);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     }
-    config
+    Ok(config)
 }
 
 impl std::fmt::Debug for Engine {

@@ -6,6 +6,7 @@ use crate::fault::{Fault, Stop};
 use crate::interface::{ArgError, FindError, Function};
 use crate::module::Limits;
 use crate::path::{Path, Step};
+use crate::world::Log;
 use ipvm_ipld::Cid;
 use std::time::Duration;
 use wasmtime::{OutOfMemory, PoolConcurrencyLimitError, Trap};
@@ -19,6 +20,8 @@ pub struct Failed {
     pub error: CallError,
     /// Fuel used until then.
     pub fuel: u64,
+    /// What it printed until then.
+    pub log: Log,
 }
 
 /// Why a call failed. The texts are the same on every machine and do not depend on the engine's version, except
@@ -87,6 +90,12 @@ pub enum CallError {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// It printed too much.
+    #[error("what it printed is over the limit of {limit} bytes")]
+    Log {
+        /// The limit, in bytes.
+        limit: u64,
+    },
     /// Stopped by its [`Cancel`](crate::Cancel).
     #[error("cancelled")]
     Cancelled,
@@ -132,6 +141,7 @@ impl CallError {
             Stop::Table => Self::Table {
                 limit: MAX_TABLE_ELEMENTS,
             },
+            Stop::Log => Self::Log { limit: limits.log },
             Stop::Machine(message) => Self::Machine(message),
         }
     }
@@ -215,6 +225,7 @@ impl CallError {
             Fault::Abi(message) => Self::Trap {
                 message: message.to_owned(),
             },
+            Fault::Refused(message) => Self::Trap { message },
             Fault::Stop(stop) => Self::from_stop(stop, limits),
             Fault::Guest(error) => Self::from_engine(error, limits, function),
         }

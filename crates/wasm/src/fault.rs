@@ -32,6 +32,9 @@ pub(crate) enum Fault {
     /// The guest broke the calling convention.
     #[error("{0}")]
     Abi(&'static str),
+    /// The guest asked its world for what it cannot have.
+    #[error("{0}")]
+    Refused(String),
     /// The call was stopped from outside the guest.
     #[error("{0}")]
     Stop(Stop),
@@ -51,6 +54,8 @@ pub(crate) enum Stop {
     Memory,
     #[error("over the table limit")]
     Table,
+    #[error("over the log limit")]
+    Log,
     /// The machine failed, not the guest.
     #[error("the machine gave no memory: {0}")]
     Machine(String),

@@ -1,4 +1,4 @@
-//! Reading a compiled component's imports and exports.
+//! Reading a compiled component's exports.
 
 use crate::core_module;
 use crate::engine::LoadError;
@@ -73,36 +73,6 @@ fn full_name(interface: &str, function: &str) -> String {
         .then(|| core_module::original_name(function))
         .flatten();
     original.unwrap_or_else(|| format!("{interface}#{function}"))
-}
-
-/// Refuses imports. Types may be imported: they ask for nothing.
-///
-/// # Errors
-/// The names of what is asked for.
-pub(crate) fn refuse_imports(component: &Component) -> Result<(), LoadError> {
-    let names = imports(&component.component_type(), component.engine());
-    if names.is_empty() {
-        Ok(())
-    } else {
-        Err(LoadError::UnknownImport { names })
-    }
-}
-
-fn imports(ty: &ComponentType, engine: &Engine) -> Vec<String> {
-    let mut names = Vec::new();
-    for (name, import) in ty.imports(engine) {
-        match &import.ty {
-            ComponentItem::Type(_) => {}
-            ComponentItem::ComponentInstance(instance) => {
-                let inner = instance
-                    .exports(engine)
-                    .find(|(_, export)| !matches!(export.ty, ComponentItem::Type(_)));
-                names.extend(inner.map(|(inner, _)| format!("{name}#{inner}")));
-            }
-            _ => names.push(name.to_owned()),
-        }
-    }
-    names
 }
 
 struct Reader {

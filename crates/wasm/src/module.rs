@@ -1,22 +1,20 @@
 //! A loaded module, and calls of its functions.
 
 use crate::content::Content;
-use crate::engine::{LoadError, MAX_TABLE_ELEMENTS};
+use crate::engine::LoadError;
 use crate::error::{CallError, Failed};
-use crate::fault::Stop;
-use crate::interface::{FindError, Interface};
+use crate::interface::{FindError, Function, Interface};
 use crate::introspect;
 use crate::ticker::Ticker;
+use crate::types::Type;
 use crate::unsafe_code::{self, Arguments, Expected};
 use crate::watch::{Cancel, Watch};
+use crate::world::{Exit, Log, MAX_HANDLES_ALL, MIN_HOSTCALL_BYTES, State, World};
 use ipvm_ipld::Ipld;
 use std::sync::Arc;
 use std::time::Duration;
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
-use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
-
-/// Most core instances, memories and tables that one call may make.
-const MAX_PARTS: usize = 128;
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
+use wasmtime::{Store, UpdateDeadline};
 
 /// A component that is ready to be called. Clones share it.
 #[derive(Clone)]
@@ -35,7 +33,7 @@ struct Inner {
 
 /// What an engine gives to its modules.
 pub(crate) struct Granted<'a> {
-    pub(crate) linker: &'a Linker<State>,
+    pub(crate) world: &'a World,
     pub(crate) ticker: &'a Arc<Ticker>,
 }
 
@@ -52,6 +50,8 @@ pub struct Call<'a> {
     pub content: &'a dyn Content,
     /// Stops it from outside.
     pub cancel: &'a Cancel,
+    /// What all randomness of the call follows from. Two calls that are the same have the same.
+    pub seed: [u8; 32],
 }
 
 /// What a call may use.
@@ -65,6 +65,9 @@ pub struct Limits {
     pub time: Duration,
     /// The result: its bytes and strings, and [`VALUE_COST`](crate::VALUE_COST) for each value in it, in bytes.
     pub output: u64,
+    /// What it prints: the bytes of both streams together, and [`SWITCH_COST`](crate::SWITCH_COST) for each
+    /// switch from one to the other, in bytes.
+    pub log: u64,
 }
 
 /// A call that ended by itself.
@@ -74,16 +77,14 @@ pub struct Done {
     pub out: Result<Ipld, Ipld>,
     /// Fuel used.
     pub fuel: u64,
+    /// What it printed.
+    pub log: Log,
 }
 
 impl Module {
     pub(crate) fn new(component: &Component, granted: &Granted<'_>) -> Result<Self, LoadError> {
-        introspect::refuse_imports(component)?;
+        let pre = granted.world.link(component)?;
         let (interface, exports) = introspect::exports(component)?;
-        let pre = granted.linker.instantiate_pre(component);
-        let pre = pre.map_err(|error| LoadError::Invalid {
-            message: format!("{error:#}"),
-        })?;
         let code = component.image_range();
         let inner = Inner {
             pre,
@@ -113,7 +114,11 @@ impl Module {
     /// If the arguments do not fit, a limit is reached, the guest traps, or its result has no form in IPLD. The
     /// function's own error is no error here, see [`Done`].
     pub fn call(&self, call: &Call<'_>) -> Result<Done, Failed> {
-        let refused = |error| Failed { error, fuel: 0 };
+        let refused = |error| Failed {
+            error,
+            fuel: 0,
+            log: Log::default(),
+        };
         let (position, export) = self.find(call).map_err(refused)?;
         let watch = Watch::new(call.limits.time, call.cancel);
         if let Some(stop) = watch.stopped() {
@@ -124,19 +129,19 @@ impl Module {
             .ticker
             .run()
             .map_err(|error| refused(CallError::Machine(error.to_string())))?;
-        let mut store = self.store(&call.limits, &watch).map_err(refused)?;
+        let mut store = self.store(call, &watch).map_err(refused)?;
         let result = self.run(&mut store, position, export, call, &watch);
         let left = store.get_fuel().unwrap_or_default();
         let fuel = call.limits.fuel.saturating_sub(left);
-        match result {
-            Ok(out) => Ok(Done { out, fuel }),
-            Err(error) => {
-                let function = self.inner.interface.functions.get(position);
-                Err(Failed {
-                    error: CallError::from_engine(error, &call.limits, function),
-                    fuel,
-                })
-            }
+        let log = store.data_mut().take_log();
+        let function = self.inner.interface.functions.get(position);
+        let out = result.or_else(|error| match error.downcast_ref::<Exit>() {
+            Some(exit) => exited(*exit, function),
+            None => Err(CallError::from_engine(error, &call.limits, function)),
+        });
+        match out {
+            Ok(out) => Ok(Done { out, fuel, log }),
+            Err(error) => Err(Failed { error, fuel, log }),
         }
     }
 
@@ -164,19 +169,22 @@ impl Module {
         Ok((position, export))
     }
 
-    fn store(&self, limits: &Limits, watch: &Watch) -> Result<Store<State>, CallError> {
-        let mut store = Store::new(self.inner.pre.engine(), State::new(limits, watch));
+    fn store(&self, call: &Call<'_>, watch: &Watch) -> Result<Store<State>, CallError> {
+        let mut store = Store::new(self.inner.pre.engine(), State::new(call, watch));
         store.limiter(|state| state);
         store
-            .set_fuel(limits.fuel)
+            .set_fuel(call.limits.fuel)
             .map_err(|error| CallError::Machine(error.to_string()))?;
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|store| match store.data().watch.stopped() {
-            Some(stop) => Err(wasmtime::Error::new(stop)),
-            None => Ok(UpdateDeadline::Continue(1)),
+        store.epoch_deadline_callback(|store| {
+            store.data().check()?;
+            Ok(UpdateDeadline::Continue(1))
         });
-        // The result is bounded by a budget of its own.
-        store.set_hostcall_fuel(usize::MAX);
+        store.set_max_component_handles(MAX_HANDLES_ALL);
+        // What the engine copies out of the guest: strings of the result, which have a budget of their own and
+        // may be of two bytes a character, and what it hands over when it calls the world.
+        let copied = usize::try_from(call.limits.output.saturating_mul(2)).unwrap_or(usize::MAX);
+        store.set_hostcall_fuel(copied.max(MIN_HOSTCALL_BYTES));
         Ok(store)
     }
 
@@ -214,111 +222,34 @@ impl Module {
     }
 }
 
+/// What it means that a function ended the program instead of returning. Where success and failure are all that a
+/// function has to say, as with the main function of a program, the exit code says it.
+fn exited(
+    Exit { code }: Exit,
+    function: Option<&Function>,
+) -> Result<Result<Ipld, Ipld>, CallError> {
+    let is_ok = code == 0;
+    match function.and_then(|function| function.result.as_ref()) {
+        None if is_ok => Ok(Ok(Ipld::Null)),
+        Some(Type::Result(sides)) if sides.ok().is_none() && sides.error().is_none() => {
+            Ok(if is_ok {
+                Ok(Ipld::Null)
+            } else {
+                Err(Ipld::Null)
+            })
+        }
+        _ => Err(CallError::Trap {
+            message: format!(
+                "the function ended its program with exit code {code} and has no result"
+            ),
+        }),
+    }
+}
+
 impl std::fmt::Debug for Module {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Module")
             .field("interface", &self.inner.interface)
             .finish_non_exhaustive()
-    }
-}
-
-/// What a running call has used, and when it has to stop.
-pub(crate) struct State {
-    watch: Watch,
-    memory_limit: u64,
-    /// Bytes of all memories together.
-    memory: u64,
-    /// Elements of all tables together.
-    elements: usize,
-    /// Whether the growth that is being tried was allowed here.
-    allowed: bool,
-}
-
-impl State {
-    fn new(limits: &Limits, watch: &Watch) -> Self {
-        Self {
-            watch: watch.clone(),
-            memory_limit: limits.memory,
-            memory: 0,
-            elements: 0,
-            allowed: false,
-        }
-    }
-
-    /// A growth that was allowed and failed all the same is the machine's fault. The guest must not see it as
-    /// −1, which another machine would not have returned.
-    fn failed(&self, error: &wasmtime::Error) -> wasmtime::Result<()> {
-        if self.allowed {
-            Err(wasmtime::Error::new(Stop::Machine(error.to_string())))
-        } else {
-            Ok(())
-        }
-    }
-}
-
-/// Growth past a limit ends the task instead of returning −1, which would let a limit change an ok result. What
-/// the guest's own declared maximum forbids is −1 whatever the limit, as the specification of Wasm says.
-impl ResourceLimiter for State {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        self.allowed = false;
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
-        let memory = self
-            .memory
-            .saturating_add(desired.saturating_sub(current) as u64);
-        if memory > self.memory_limit {
-            return Err(wasmtime::Error::new(Stop::Memory));
-        }
-        self.memory = memory;
-        self.allowed = true;
-        Ok(true)
-    }
-
-    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.failed(&error)
-    }
-
-    fn table_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        self.allowed = false;
-        // A maximum that is not below the limit may be the slot's and not the guest's.
-        if maximum.is_some_and(|maximum| maximum < MAX_TABLE_ELEMENTS && desired > maximum) {
-            return Ok(false);
-        }
-        let elements = self
-            .elements
-            .saturating_add(desired.saturating_sub(current));
-        if elements > MAX_TABLE_ELEMENTS {
-            return Err(wasmtime::Error::new(Stop::Table));
-        }
-        self.elements = elements;
-        self.allowed = true;
-        Ok(true)
-    }
-
-    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        self.failed(&error)
-    }
-
-    fn instances(&self) -> usize {
-        MAX_PARTS
-    }
-
-    fn tables(&self) -> usize {
-        MAX_PARTS
-    }
-
-    fn memories(&self) -> usize {
-        MAX_PARTS
     }
 }

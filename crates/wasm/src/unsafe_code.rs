@@ -4,7 +4,7 @@
 //!    byte; its typed calls need types known when this program is compiled. Both go through the traits
 //!    implemented here, whose members the engine keeps out of its documentation and its stability promise: an
 //!    upgrade of the engine needs this file read again beside its `component/func/typed.rs`.
-//! 2. [`deserialize`] loads machine code that this program compiled earlier.
+//! 2. [`map`] and [`deserialize`] load machine code that this program compiled earlier.
 //!
 //! What makes the traits' implementations sound does not depend on the layouts computed in this crate: every
 //! slot that the engine may read is initialised, no slot is a reference (the canonical ABI passes numbers
@@ -12,6 +12,7 @@
 #![allow(unsafe_code, reason = "the one audited place")]
 
 use crate::cache::Verified;
+use crate::compiler::Compiled;
 use crate::content::Content;
 use crate::fault::{Fault, Stop};
 use crate::interface::Interface;
@@ -78,15 +79,29 @@ pub(crate) fn call<T: 'static>(
     returned.map(|Returned(outcome)| outcome)
 }
 
-/// Loads compiled code.
+/// Loads compiled code from the disk, by mapping it: what is not used is not read, and processes share it.
+pub(crate) fn map(engine: &wasmtime::Engine, artefact: &Verified) -> wasmtime::Result<Component> {
+    let Some(path) = artefact.path() else {
+        return deserialize(engine, &artefact.read()?);
+    };
+    // SAFETY: the file must hold what `Engine::precompile_component` returned, and must not change as long as it
+    // is mapped. A `Verified` is an open file with the digest that this program wrote into it, in a folder that
+    // only this user can write to; the path leads to that file even if another has its name by now; files there
+    // are replaced or removed, which keeps what is mapped, but never written to. That it was made by this version
+    // of the engine, for this processor, is checked by the engine.
+    let mapped = unsafe { Component::deserialize_file(engine, path) };
+    // Not every system has paths to open files.
+    mapped.or_else(|_| deserialize(engine, &artefact.read()?))
+}
+
+/// Loads compiled code from memory.
 pub(crate) fn deserialize(
     engine: &wasmtime::Engine,
-    artefact: &Verified,
+    code: &Compiled,
 ) -> wasmtime::Result<Component> {
-    // SAFETY: the bytes must come from `Component::serialize` unchanged. A `Verified` has the digest that this
-    // program wrote beside it when it serialised it, in a folder that only this user can write; that it was made
-    // by this version of the engine, for this processor, is checked by the engine.
-    unsafe { Component::deserialize(engine, artefact.bytes()) }
+    // SAFETY: the bytes must be what `Engine::precompile_component` returned. A `Compiled` comes from there, in
+    // this process or in the compiling process that it started, or from a `Verified` file (see `map`).
+    unsafe { Component::deserialize(engine, code.bytes()) }
 }
 
 // SAFETY: `Lower` is a sequence of `ValRaw`. `ABI` is used only for types of more than `MAX_FLAT_PARAMS` slots and

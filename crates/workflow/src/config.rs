@@ -15,6 +15,8 @@ pub const DEFAULT_DISK: u64 = 0;
 pub const DEFAULT_TIME: u64 = 60_000;
 /// Largest result of a task, in bytes.
 pub const DEFAULT_OUTPUT: u64 = 64 << 20;
+/// Most that a task may print, in bytes.
+pub const DEFAULT_LOG: u64 = 1 << 20;
 /// Further attempts of a task without another number.
 pub const DEFAULT_RETRY: u64 = 0;
 /// Most further attempts.
@@ -82,6 +84,8 @@ pub struct Limits {
     pub time: u64,
     /// Largest result, in bytes.
     pub output: u64,
+    /// Most that is printed, in bytes.
+    pub log: u64,
     /// Further attempts.
     pub retry: u64,
 }
@@ -109,6 +113,7 @@ impl Config {
             disk: first(|config| config.disk, DEFAULT_DISK),
             time: first(|config| config.time, DEFAULT_TIME),
             output: DEFAULT_OUTPUT,
+            log: DEFAULT_LOG,
             retry: first(|config| config.retry, DEFAULT_RETRY),
         }
     }
@@ -357,10 +362,10 @@ mod tests {
             (10_000_000_000, 256 << 20, 60_000)
         );
         assert_eq!(
-            (none.output, none.retry, none.disk, none.secret),
-            (64 << 20, 0, 0, None)
+            (none.output, none.log, none.retry, none.disk),
+            (64 << 20, 1 << 20, 0, 0)
         );
-        assert_eq!(none.check, Check::Attestation);
+        assert_eq!((none.secret, none.check), (None, Check::Attestation));
         let defaults =
             read(r#"{"fuel": 7, "time": 8, "secret": true, "check": {"oracle": "DID"}}"#).unwrap();
         let step = read(r#"{"fuel": 9, "secret": false}"#).unwrap();

@@ -117,8 +117,10 @@ pub enum Failure {
 pub enum LimitKind {
     /// Fuel.
     Fuel,
-    /// Memory and tables of the guest, in bytes.
+    /// Memory of the guest, in bytes.
     Memory,
+    /// Tables of the guest, in elements.
+    Table,
     /// Wall-clock time, in milliseconds.
     Time,
     /// Disk, in bytes.
@@ -127,16 +129,20 @@ pub enum LimitKind {
     Stack,
     /// Size of the result, in bytes.
     Output,
+    /// What the guest prints, in bytes.
+    Log,
 }
 
 impl LimitKind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::Fuel,
         Self::Memory,
+        Self::Table,
         Self::Time,
         Self::Disk,
         Self::Stack,
         Self::Output,
+        Self::Log,
     ];
 
     /// The limit in one word.
@@ -145,10 +151,12 @@ impl LimitKind {
         match self {
             Self::Fuel => "fuel",
             Self::Memory => "memory",
+            Self::Table => "table",
             Self::Time => "time",
             Self::Disk => "disk",
             Self::Stack => "stack",
             Self::Output => "output",
+            Self::Log => "log",
         }
     }
 
@@ -158,7 +166,8 @@ impl LimitKind {
         match self {
             Self::Fuel => "units",
             Self::Time => "ms",
-            Self::Memory | Self::Disk | Self::Stack | Self::Output => "bytes",
+            Self::Table => "elements",
+            Self::Memory | Self::Disk | Self::Stack | Self::Output | Self::Log => "bytes",
         }
     }
 }

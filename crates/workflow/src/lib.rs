@@ -16,8 +16,8 @@ mod workflow;
 
 pub use class::{Class, class_of, is_pure};
 pub use config::{
-    Check, Config, DEFAULT_DISK, DEFAULT_FUEL, DEFAULT_MEMORY, DEFAULT_OUTPUT, DEFAULT_RETRY,
-    DEFAULT_TIME, Limits, MAX_AGENTS, MAX_RETRY,
+    Check, Config, DEFAULT_DISK, DEFAULT_FUEL, DEFAULT_LOG, DEFAULT_MEMORY, DEFAULT_OUTPUT,
+    DEFAULT_RETRY, DEFAULT_TIME, Limits, MAX_AGENTS, MAX_RETRY,
 };
 pub use failure::{Failure, LimitKind};
 pub use graph::{Graph, GraphError, MAX_AWAITS};

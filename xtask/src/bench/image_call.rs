@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use ipvm_ipld::{Ipld, cid_of, codec};
-use ipvm_wasm::{Call, Cancel, Engine, Limits, NoContent};
+use ipvm_wasm::{Call, Cancel, Engine, Limits, NoContent, Settings};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
 use super::measure::{Figure, Plan};
@@ -20,6 +20,7 @@ const LIMITS: Limits = Limits {
     memory: 1 << 30,
     time: Duration::from_secs(60),
     output: 64 << 20,
+    log: 1 << 20,
 };
 
 pub(crate) fn run() -> Result<Vec<Figure>> {
@@ -27,7 +28,7 @@ pub(crate) fn run() -> Result<Vec<Figure>> {
     let wasm = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     let photo = noise()?;
     let raw = Raw::new(&wasm)?;
-    let engine = Engine::new(None)?;
+    let engine = Engine::new(&Settings::default())?;
     let module = engine.load(&cid_of(codec::RAW, &wasm), &mut || {
         Ok::<Vec<u8>, std::io::Error>(wasm.clone())
     })?;
@@ -45,6 +46,7 @@ pub(crate) fn run() -> Result<Vec<Figure>> {
             limits: LIMITS,
             content: &NoContent,
             cancel: &Cancel::new(),
+            seed: [0; 32],
         })?;
         match done.out {
             Ok(value) => Ok(value),

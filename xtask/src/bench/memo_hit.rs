@@ -97,6 +97,7 @@ fn receipt(key: &Keypair, number: u64) -> Result<Receipt> {
             inv: cid_of(codec::DAG_CBOR, &number.to_be_bytes()),
             computation: Some(cid_of(codec::DAG_CBOR, &number.to_le_bytes())),
             memo: None,
+            log: None,
             engine: "bench".to_owned(),
             fuel: number,
             started: 1_700_000_000,

@@ -8,7 +8,7 @@ use ipvm_ucan::{
     Delegation, DelegationPayload, Invocation, InvocationPayload, Keypair, Outcome, Receipt,
     ReceiptMeta, ReceiptPayload,
 };
-use ipvm_wasm::{Call, Cancel, Engine, Limits, NoContent};
+use ipvm_wasm::{Call, Cancel, Engine, Limits, NoContent, Settings};
 use ipvm_workflow::{Computation, Task, WASM_RUN, WasmCall};
 use wasmtime::component::{Component, Linker};
 
@@ -19,6 +19,7 @@ const LIMITS: Limits = Limits {
     memory: 256 << 20,
     time: Duration::from_secs(60),
     output: 64 << 20,
+    log: 1 << 20,
 };
 
 struct Agent {
@@ -30,7 +31,7 @@ struct Agent {
 pub(crate) fn run() -> Result<Vec<Figure>> {
     let bytes = ipvm_testkit::component(ipvm_testkit::CALC);
     let module = cid_of(codec::RAW, &bytes);
-    let engine = Engine::new(None)?;
+    let engine = Engine::new(&Settings::default())?;
     let mut fetch = || Ok::<Vec<u8>, std::io::Error>(bytes.clone());
     engine.load(&module, &mut fetch)?;
     let agent = Agent::new()?;
@@ -105,6 +106,7 @@ impl Agent {
             limits: LIMITS,
             content: &NoContent,
             cancel: &Cancel::new(),
+            seed: [0; 32],
         })?;
         let invocation = Invocation::sign(
             &self.agent,
@@ -132,6 +134,7 @@ impl Agent {
                 inv: invocation.cid(),
                 computation: Some(computation),
                 memo: None,
+                log: None,
                 engine: "bench".to_owned(),
                 fuel: done.fuel,
                 started: 1_700_000_000,

@@ -5,6 +5,7 @@ pub(crate) mod diagnostic;
 pub(crate) mod frame;
 pub(crate) mod human;
 pub(crate) mod json;
+pub(crate) mod log;
 pub(crate) mod progress;
 pub(crate) mod table;
 pub(crate) mod term;

@@ -8,6 +8,7 @@ use crate::outputs;
 use crate::report;
 use crate::ui::human::clean;
 use crate::ui::json;
+use crate::ui::log;
 use crate::ui::term::{self, Paint, Passing};
 use crate::value::{self, Body};
 use ipvm_ipld::Ipld;
@@ -51,6 +52,11 @@ pub(crate) fn call(context: &mut Context, verb: Call) -> anyhow::Result<Code> {
         Some(receipt) => Some(node.outcome(&receipt)?),
         None => None,
     };
+    if let Some(receipt) = step.and_then(|step| step.receipt)
+        && !context.quiet
+    {
+        log::note(&node.log_of(&receipt)?);
+    }
     if let (Some(path), Some(Outcome::Ok(value))) = (&verb.output, &outcome) {
         let body = Body::of(&node, value.clone())?;
         outputs::write_named(path, |file| body.write(&node, file))?;

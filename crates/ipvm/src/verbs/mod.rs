@@ -29,7 +29,19 @@ pub(crate) fn dispatch(context: &mut Context, verb: Verb) -> anyhow::Result<Code
         Verb::Key(verb) => key::key(context, &verb),
         Verb::Explain(verb) => explain::explain(context, verb),
         Verb::Store(verb) => store::store(context, &verb),
+        Verb::CompileModule => Ok(compile_module()),
         Verb::Completions(verb) => shell::completions(context, &verb),
         Verb::Man(_) => shell::man(context),
+    }
+}
+
+/// What the process for compiling does: it has nothing but its two streams, and no home.
+fn compile_module() -> Code {
+    if ipvm_wasm::compile_child(std::io::stdin().lock(), std::io::stdout().lock())
+        == std::process::ExitCode::SUCCESS
+    {
+        Code::Done
+    } else {
+        Code::Failed
     }
 }

@@ -6,6 +6,7 @@ use crate::fault::{Code, Fault};
 use crate::interrupt::Interrupt;
 use crate::ui::human::{clean, duration, size, time};
 use crate::ui::json::{self, Done, Object};
+use crate::ui::log;
 use crate::ui::table::Table;
 use crate::ui::term::Paint;
 use crate::value;
@@ -20,6 +21,7 @@ pub(crate) fn receipt(context: &mut Context, verb: &Verb) -> anyhow::Result<Code
         Verb::Show(one) => show(context, one),
         Verb::Trace(one) => trace(context, one),
         Verb::Verify(one) => verify(context, one),
+        Verb::Logs(one) => logs(context, one),
     }
 }
 
@@ -123,6 +125,7 @@ fn show(context: &mut Context, one: &OneReceipt) -> anyhow::Result<Code> {
                 "computation",
                 meta.computation.map(|cid| cid.to_string()).as_deref(),
             )?;
+            o.maybe("log", meta.log.map(|cid| cid.to_string()).as_deref())?;
             o.text("engine", &meta.engine)?;
             o.raw("out", &value::outcome_json(&payload.out))?;
             o.raw(
@@ -153,6 +156,9 @@ fn show(context: &mut Context, one: &OneReceipt) -> anyhow::Result<Code> {
     }
     if let Some(memo) = meta.memo {
         row("memo of", memo.to_string());
+    }
+    if let Some(log) = meta.log {
+        row("printed", log.to_string());
     }
     row("started", time(meta.started));
     row("took", took(&receipt));
@@ -252,6 +258,26 @@ fn write_trace(o: &mut Object<'_>, trace: &Trace) -> Done {
             })
         })
     })
+}
+
+fn logs(context: &mut Context, one: &OneReceipt) -> anyhow::Result<Code> {
+    let node = context.reader()?;
+    let receipt = find(&node, &one.cid)?;
+    let log = node.log(&receipt)?;
+    if one.json {
+        let out = &mut context.out;
+        json::object(out, |o| {
+            o.text("receipt", &receipt.cid().to_string())?;
+            log::write_json(o, &log)
+        })?;
+        writeln!(out)?;
+        return Ok(Code::Done);
+    }
+    if log.pieces.is_empty() {
+        context.note("the function printed nothing");
+    }
+    log::write_streams(&mut context.out, &log)?;
+    Ok(Code::Done)
 }
 
 fn verify(context: &mut Context, one: &OneReceipt) -> anyhow::Result<Code> {

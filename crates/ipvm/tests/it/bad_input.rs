@@ -136,7 +136,7 @@ fn mistakes_in_a_file_are_named_with_place_and_remedy() {
 fn things_that_are_no_modules_are_named_as_what_they_are() {
     let home = home();
     let whole = wat::parse_str(CALC).unwrap();
-    let core = wat::parse_str("(module (func (export \"f\")))").unwrap();
+    let core = wat::parse_str("(module (import \"a\" \"b\" (func)) (func (export \"f\")))").unwrap();
     let imports = wat::parse_str(r#"(component (import "host-clock" (func)))"#).unwrap();
     let cases: &[(&[u8], &str)] = &[
         (b"", "empty"),
@@ -144,7 +144,7 @@ fn things_that_are_no_modules_are_named_as_what_they_are() {
         (whole.get(..whole.len() / 2).unwrap(), "cut off"),
         (b"just some text, not a module", "WebAssembly"),
         (&[0x9d; 4096], "WebAssembly"),
-        (&core, "component"),
+        (&core, "core"),
         (&imports, "host-clock"),
     ];
     for (bytes, says) in cases {

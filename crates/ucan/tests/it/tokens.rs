@@ -544,6 +544,7 @@ fn receipt_payload() -> ReceiptPayload {
         inv: cid,
         computation: None,
         memo: None,
+        log: None,
         engine: "e".into(),
         fuel: 0,
         started: 0,

@@ -113,6 +113,7 @@ fn tokens_are_equal_byte_for_byte() {
             inv: read.cid(),
             computation: Some(example.block("computation sum").0),
             memo: None,
+            log: None,
             engine: "test".into(),
             fuel: 7,
             started: 1_800_000_000,

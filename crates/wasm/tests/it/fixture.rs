@@ -3,7 +3,7 @@
 use ipvm_ipld::{Cid, Ipld, cid_of, codec};
 use ipvm_wasm::{
     Call, CallError, Cancel, Content, ContentError, Engine, Limits, LoadError, Module, NoContent,
-    Type,
+    Settings, Type,
 };
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -16,11 +16,12 @@ pub(crate) const LIMITS: Limits = Limits {
     memory: 256 << 20,
     time: Duration::from_secs(60),
     output: 64 << 20,
+    log: 1 << 20,
 };
 
 pub(crate) fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
-    ENGINE.get_or_init(|| Engine::new(None).unwrap())
+    ENGINE.get_or_init(|| Engine::new(&Settings::default()).unwrap())
 }
 
 pub(crate) fn load_bytes(engine: &Engine, bytes: &[u8]) -> Result<Module, LoadError> {
@@ -43,6 +44,7 @@ pub(crate) fn call_with(module: &Module, function: &str, args: &[Ipld], limits: 
         limits,
         content: &NoContent,
         cancel: &Cancel::new(),
+        seed: [0; 32],
     };
     module
         .call(&call)

@@ -73,6 +73,7 @@ fn thumbnail() {
         limits: LIMITS,
         content: &blocks,
         cancel: &Cancel::new(),
+        seed: [0; 32],
     };
     let Ok(Ipld::Bytes(sheet)) = module.call(&call).unwrap().out else {
         panic!()

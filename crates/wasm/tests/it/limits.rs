@@ -3,7 +3,7 @@
 
 use crate::fixture::{LIMITS, call, call_with, component, engine, load, load_bytes};
 use ipvm_ipld::Ipld;
-use ipvm_wasm::{Call, CallError, Cancel, Engine, Limits, MAX_TABLE_ELEMENTS, NoContent};
+use ipvm_wasm::{Call, CallError, Cancel, Engine, Limits, MAX_TABLE_ELEMENTS, NoContent, Settings};
 use std::time::{Duration, Instant};
 
 const LOOP: &str = "(func (export \"f\") (loop $l (br $l)))";
@@ -53,6 +53,7 @@ fn fuel_is_counted_the_same_every_time() {
             limits: LIMITS,
             content: &NoContent,
             cancel: &Cancel::new(),
+            seed: [0; 32],
         };
         module.call(&call).unwrap().fuel
     };
@@ -134,6 +135,7 @@ fn cancelling() {
                     limits,
                     content: &NoContent,
                     cancel,
+                    seed: [0; 32],
                 })
                 .unwrap_err()
                 .error
@@ -353,7 +355,7 @@ fn neighbours_keep_running() {
 /// More calls at once than there are slots: the surplus is the machine's fault, and is told from a guest's.
 #[test]
 fn slots_run_out() {
-    let engine = Engine::new(None).unwrap();
+    let engine = Engine::new(&Settings::default()).unwrap();
     let bytes = wat::parse_str(component("", "", LOOP)).unwrap();
     let module = load_bytes(&engine, &bytes).unwrap();
     let cancel = Cancel::new();
@@ -372,6 +374,7 @@ fn slots_run_out() {
                     limits,
                     content: &NoContent,
                     cancel,
+                    seed: [0; 32],
                 };
                 ended.send(module.call(&call).unwrap_err().error).unwrap();
             });

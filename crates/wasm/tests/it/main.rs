@@ -7,10 +7,10 @@
     clippy::print_stderr
 )]
 
-mod cid;
-mod core_modules;
-mod document;
+mod compiling;
+mod determinism;
 mod fixture;
+mod fuzz;
 mod generate;
 mod guests;
 mod hostile;
@@ -19,6 +19,9 @@ mod limits;
 mod loading;
 mod lowering;
 mod measure;
+mod random;
 mod refusals;
 mod table;
+mod wasi;
 mod wit;
+mod world;

@@ -2,7 +2,7 @@
 
 use crate::fixture::{ALLOCATOR, LIMITS, component, load_bytes};
 use ipvm_ipld::Ipld;
-use ipvm_wasm::{Call, Cancel, Engine, Module, NoContent};
+use ipvm_wasm::{Call, Cancel, Engine, Module, NoContent, Settings};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 use wasmtime::component::{Component, InstancePre, Linker};
@@ -38,6 +38,7 @@ fn run(module: &Module, args: &[Ipld]) -> Ipld {
         limits: LIMITS,
         content: &NoContent,
         cancel: &Cancel::new(),
+        seed: [0; 32],
     };
     module.call(&call).unwrap().out.unwrap()
 }
@@ -74,9 +75,11 @@ fn store(engine: &wasmtime::Engine) -> Store<()> {
 fn measure() {
     print(
         "engine start",
-        &times(20, || drop(black_box(Engine::new(None).unwrap()))),
+        &times(20, || {
+            drop(black_box(Engine::new(&Settings::default()).unwrap()))
+        }),
     );
-    let engine = Engine::new(None).unwrap();
+    let engine = Engine::new(&Settings::default()).unwrap();
 
     let small =
         "(func (export \"f\") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))";

@@ -448,6 +448,7 @@ fn through_links(ty: &Type, value: &Ipld, blocks: &Blocks) -> Result<Ipld, CallE
         limits: LIMITS,
         content: blocks,
         cancel: &Cancel::new(),
+        seed: [0; 32],
     };
     module
         .call(&call)
@@ -546,6 +547,7 @@ fn links_in_direct_parameters() {
         limits: LIMITS,
         content: &blocks,
         cancel: &Cancel::new(),
+        seed: [0; 32],
     };
     assert_eq!(module.call(&call).unwrap().out, Ok(Ipld::Integer(7)));
 }
