@@ -1,6 +1,6 @@
 //! The words of the command line. What scripts may rely on is in the help texts: each verb has an example.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
@@ -51,6 +51,7 @@ pub(crate) enum Verb {
     Explain(Explain),
     #[command(subcommand)]
     Store(Store),
+    New(New),
     Completions(Completions),
     Man(Man),
     /// Compile the module on stdin, under limits: what `ipvm` starts for every module that it sees first.
@@ -322,6 +323,32 @@ pub(crate) enum Store {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// Make a folder with a function to start from, which builds and runs as it is.
+///
+/// In the folder are the types (wit/world.wit), the source, build.sh, a workflow that uses the function, and a README.
+/// The folder must not be there yet, or be empty.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  ipvm new my-function --lang python
+  cd my-function && ./build.sh && ipvm run workflow.yaml")]
+pub(crate) struct New {
+    /// Name of the function and its folder: small letters, digits and `-`.
+    pub(crate) name: String,
+    /// The language.
+    #[arg(long, value_name = "LANGUAGE")]
+    pub(crate) lang: Language,
+}
+
+/// A language that functions can be written in.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Language {
+    Rust,
+    C,
+    Js,
+    Python,
 }
 
 /// Print completions for a shell.

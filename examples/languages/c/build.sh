@@ -26,7 +26,7 @@ if [ ! -x "$tools/zig-$ZIG/bin/python-zig" ]; then
 fi
 
 mkdir -p build
-wit-bindgen c ../wit --world example --out-dir build >/dev/null
+wit-bindgen c ../wit --world example --out-dir build >&2
 "$tools/zig-$ZIG/bin/python-zig" cc -target wasm32-wasi -mexec-model=reactor -O2 -Wall -Wextra -s -Ibuild \
     values.c build/example.c build/example_component_type.o -o build/values.wasm
 wasm-tools component new build/values.wasm -o ../c.wasm

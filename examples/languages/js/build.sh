@@ -3,6 +3,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-[ -x node_modules/.bin/componentize-js ] || npm ci --silent --no-audit --no-fund --omit=optional
+[ -x node_modules/.bin/componentize-js ] || npm install --silent --no-audit --no-fund --no-package-lock
 npm run --silent build
 [ "${1:-}" != wasi ] || npm run --silent build:wasi

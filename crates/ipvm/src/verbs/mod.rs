@@ -5,6 +5,7 @@ mod content;
 mod explain;
 mod inspect;
 mod key;
+mod new;
 mod receipt;
 mod run;
 mod shell;
@@ -30,6 +31,7 @@ pub(crate) fn dispatch(context: &mut Context, verb: Verb) -> anyhow::Result<Code
         Verb::Explain(verb) => explain::explain(context, verb),
         Verb::Store(verb) => store::store(context, &verb),
         Verb::CompileModule => Ok(compile_module()),
+        Verb::New(verb) => new::new(context, &verb),
         Verb::Completions(verb) => shell::completions(context, &verb),
         Verb::Man(_) => shell::man(context),
     }

@@ -3,7 +3,7 @@
 use crate::home::Home;
 
 /// Every verb, and every verb below a verb.
-const VERBS: [&str; 25] = [
+const VERBS: [&str; 26] = [
     "run",
     "call",
     "add",
@@ -23,6 +23,7 @@ const VERBS: [&str; 25] = [
     "explain",
     "store stat",
     "store verify",
+    "new",
     "completions",
     "man",
     // Families, which list what is below them.
@@ -66,7 +67,7 @@ fn no_verb_is_left_out_here() {
             "{verb} is not tested"
         );
     }
-    assert_eq!(listed.len(), 14, "{listed:?}");
+    assert_eq!(listed.len(), 15, "{listed:?}");
 }
 
 #[test]

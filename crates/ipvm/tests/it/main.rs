@@ -11,6 +11,7 @@ mod interrupt;
 mod kill;
 mod logs;
 mod names;
+mod new;
 mod run;
 mod streams;
 mod workflows;
