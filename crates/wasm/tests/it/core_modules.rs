@@ -3,7 +3,7 @@
 
 use crate::fixture::{LIMITS, call, call_with, engine, load, load_bytes};
 use ipvm_ipld::{Ipld, Limits, cid_of, codec, json};
-use ipvm_wasm::{CallError, CoreModuleError, Engine, LoadError, Module};
+use ipvm_wasm::{CallError, CoreModuleError, Engine, LoadError, Module, Settings};
 use proptest::prelude::*;
 use std::convert::Infallible;
 
@@ -213,7 +213,11 @@ fn names_outlast_the_compiled_file() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = wat::parse_str(MATHS).unwrap();
     let cid = cid_of(codec::RAW, &bytes);
-    let engine = || Engine::new(Some(folder.path())).unwrap();
+    let settings = Settings {
+        cache: Some(folder.path().to_owned()),
+        ..Settings::default()
+    };
+    let engine = || Engine::new(&settings).unwrap();
     let first = engine();
     let fresh = load_bytes(&first, &bytes).unwrap();
     let second = engine();
