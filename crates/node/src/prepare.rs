@@ -10,7 +10,7 @@ use ipvm_wasm::Interface;
 use ipvm_workflow::author::{self, Output};
 use ipvm_workflow::{Class, Config, Graph, Step, Task, WASM_RUN, WasmCall, Workflow, class_of};
 
-use crate::arguments::parse_argument;
+use crate::arguments::{explain, parse_argument};
 use crate::error::PrepareError;
 use crate::home::fill_random;
 use crate::sources::NodeSources;
@@ -189,7 +189,7 @@ impl Node {
             .check(&args)
             .map_err(|error| PrepareError::Mismatch {
                 function: function.to_string(),
-                message: error.to_string(),
+                message: explain(&error, &function.params),
             })?;
         let label = function.short_name().to_owned();
         let task = Task {

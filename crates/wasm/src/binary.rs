@@ -197,6 +197,7 @@ fn within(part: Part, found: u64) -> Result<(), LoadError> {
     Ok(())
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "taken as `map_err` gives it")]
 fn invalid(error: BinaryReaderError) -> LoadError {
     LoadError::Invalid {
         message: error.to_string(),

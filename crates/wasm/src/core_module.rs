@@ -179,10 +179,10 @@ impl<'a> Outline<'a> {
     fn read(module: &'a [u8]) -> Result<Self, LoadError> {
         let mut outline = Self::default();
         for payload in Parser::new(0).parse_all(module) {
-            match payload.map_err(invalid)? {
+            match payload.map_err(|error| invalid(&error))? {
                 Payload::TypeSection(groups) => {
                     for group in groups {
-                        for ty in group.map_err(invalid)?.types() {
+                        for ty in group.map_err(|error| invalid(&error))?.types() {
                             outline.add_type(&ty.composite_type.inner)?;
                         }
                     }
@@ -190,12 +190,12 @@ impl<'a> Outline<'a> {
                 Payload::ImportSection(imports) => refuse(imports)?,
                 Payload::FunctionSection(functions) => {
                     for ty in functions {
-                        add(&mut outline.functions, ty.map_err(invalid)?)?;
+                        add(&mut outline.functions, ty.map_err(|error| invalid(&error))?)?;
                     }
                 }
                 Payload::ExportSection(exports) => {
                     for export in exports {
-                        let export = export.map_err(invalid)?;
+                        let export = export.map_err(|error| invalid(&error))?;
                         if matches!(export.kind, ExternalKind::Func | ExternalKind::FuncExact) {
                             add(&mut outline.exports, (export.name, export.index))?;
                         }
@@ -254,7 +254,7 @@ fn can_be_named(name: &str) -> bool {
 fn refuse(imports: wasmparser::ImportSectionReader<'_>) -> Result<(), LoadError> {
     let mut names = Vec::new();
     for import in imports.into_imports() {
-        let import = import.map_err(invalid)?;
+        let import = import.map_err(|error| invalid(&error))?;
         let is_function = matches!(import.ty, TypeRef::Func(_) | TypeRef::FuncExact(_));
         if is_function && PREVIEW_1.contains(&import.module) {
             return Err(CoreModuleError::Preview1.into());
@@ -273,7 +273,7 @@ fn refuse(imports: wasmparser::ImportSectionReader<'_>) -> Result<(), LoadError>
 
 fn add<T>(items: &mut Vec<T>, item: T) -> Result<(), LoadError> {
     if items.len() == MAX_ITEMS {
-        return Err(invalid(format!(
+        return Err(invalid(&format!(
             "it has more than {MAX_ITEMS} types or functions"
         )));
     }
@@ -281,7 +281,7 @@ fn add<T>(items: &mut Vec<T>, item: T) -> Result<(), LoadError> {
     Ok(())
 }
 
-fn invalid(error: impl ToString) -> LoadError {
+fn invalid(error: &impl ToString) -> LoadError {
     LoadError::Invalid {
         message: error.to_string(),
     }
@@ -369,21 +369,14 @@ mod tests {
         for (name, export) in [
             ("add", "add"),
             ("add-one2", "add-one2"),
-            ("addOne", "x-ngbgegeepgogf"),
-            ("_start", "x-nfphdheebhcheh"),
-            ("x-ngb", "x-nhicngogghcgc"),
             ("xyz", "xyz"),
+            ("addOne", "x-ngbgegeepgogf"),
+            ("_start", "x-nfphdhegbhche"),
+            ("x-ngb", "x-nhicngoghgc"),
             ("", "x-n"),
         ] {
-            let letters = export.strip_prefix("x-n");
-            assert!(letters.is_none_or(|letters| letters.len() == 2 * name.len()));
-            let made = export_name(name);
-            assert_eq!(
-                made.starts_with("x-n"),
-                letters.is_some(),
-                "{name:?} is {made:?}"
-            );
-            assert_eq!(original_name(&made).as_deref(), Some(name));
+            assert_eq!(export_name(name), export);
+            assert_eq!(original_name(export).as_deref(), Some(name));
         }
         for wrong in ["x-na", "x-naz", "x-n11", "x-npppp"] {
             assert_eq!(original_name(wrong), None, "{wrong}");

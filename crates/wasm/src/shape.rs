@@ -4,7 +4,7 @@
 //! cannot disagree.
 
 use crate::path::Step;
-use crate::types::{Names, Record, Type, Variant};
+use crate::types::{Names, Record, ResultType, Type, Variant};
 use ipvm_ipld::{Cid, Ipld, kind_name};
 use std::collections::BTreeMap;
 
@@ -117,20 +117,7 @@ pub(crate) fn shape<'t, 'v>(ty: &'t Type, value: &'v Ipld) -> Result<Shape<'t, '
         },
         Type::Flags(names) => flags(names, ty, value),
         Type::Option(inner) => case_of_option(inner, ty, value),
-        Type::Result(sides) => {
-            let (key, payload) = single_key(ty, value)?;
-            let (position, side) = match key {
-                "ok" => (0, sides.ok()),
-                "error" => (1, sides.error()),
-                other => {
-                    return Err(format!(
-                        "expected the key \"ok\" or \"error\", got {}",
-                        quoted(other)
-                    ));
-                }
-            };
-            case(position, key, side, payload)
-        }
+        Type::Result(sides) => case_of_result(sides, ty, value),
         Type::Cid => match value {
             Ipld::Link(cid) => Ok(Shape::Link(cid)),
             _ => Err(expected("a link", ty, value)),
@@ -182,7 +169,7 @@ fn float(ty: &Type, value: &Ipld) -> Result<u64, String> {
     if narrow.is_finite() {
         Ok(narrow.to_bits().into())
     } else {
-        Err(format!("{float} is out of range for f32"))
+        Err(format!("{float:?} is out of range for f32"))
     }
 }
 
@@ -304,6 +291,25 @@ fn case_of_variant<'t, 'v>(
     let (position, side) = variant
         .find(key)
         .ok_or_else(|| unknown_name("case", key, variant.names()))?;
+    case(position, key, side, payload)
+}
+
+fn case_of_result<'t, 'v>(
+    sides: &'t ResultType,
+    ty: &Type,
+    value: &'v Ipld,
+) -> Result<Shape<'t, 'v>, String> {
+    let (key, payload) = single_key(ty, value)?;
+    let (position, side) = match key {
+        "ok" => (0, sides.ok()),
+        "error" => (1, sides.error()),
+        other => {
+            return Err(format!(
+                "expected the key \"ok\" or \"error\", got {}",
+                quoted(other)
+            ));
+        }
+    };
     case(position, key, side, payload)
 }
 

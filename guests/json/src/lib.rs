@@ -9,6 +9,7 @@ pub mod canonical;
 pub mod change;
 pub mod document;
 pub mod path;
+mod pattern;
 pub mod problem;
 pub mod table;
 pub mod template;

@@ -411,3 +411,23 @@ fn limits_hold_to_the_last_one() {
         Err(Problem::TooMuch { .. })
     ));
 }
+
+#[test]
+fn regular_expressions_match_the_whole_and_search_a_part() {
+    let texts = r#"["ab", "abb", "xaby", "ab\n", "ä", 5, "a\u0301"]"#;
+    let cases = [
+        ("match(@, 'ab')", r#"["ab"]"#),
+        ("match(@, 'ab|x.*')", r#"["ab","xaby"]"#),
+        ("search(@, 'ab')", r#"["ab","abb","xaby","ab\n"]"#),
+        ("search(@, '^ab{2,}$')", r#"["abb"]"#),
+        ("search(@, 'ab.')", r#"["abb","xaby"]"#),
+        ("match(@, '.')", r#"["ä"]"#),
+        ("match(@, '(')", "[]"),
+        ("match(@, 'a{1000}{1000}{1000}')", "[]"),
+        ("match(@, 5)", "[]"),
+    ];
+    for (filter, expect) in cases {
+        let found = path::query(texts.as_bytes(), &format!("$[?{filter}]"));
+        assert_eq!(text(found), expect, "{filter}");
+    }
+}

@@ -82,11 +82,16 @@ fn peak_of(process: u32) -> Option<u64> {
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
-/// What a kind may take beyond what a harmless run takes, in KiB: its memory limit and a tenth.
+/// Largest result, in MiB: the default.
+const OUTPUT_MIB: u64 = 64;
+
+/// What a kind may take beyond what a harmless run takes, in KiB: its memory limit, the limit of its result if that
+/// is what it fills, and a tenth.
 fn allowance(kind: &Hostile) -> u64 {
     let mib = kind.config.split("memory: ").nth(1).unwrap();
     let mib: u64 = mib.split("MiB").next().unwrap().parse().unwrap();
-    mib * 1024 * 11 / 10
+    let large = matches!(kind.end, End::Limit("output") | End::Error("too large", _));
+    (mib + if large { OUTPUT_MIB } else { 0 }) * 1024 * 11 / 10
 }
 
 /// What is wrong with how a kind ended, if anything.

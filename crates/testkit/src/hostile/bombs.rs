@@ -16,8 +16,8 @@ fn many(count: usize, mut text: impl FnMut(&mut String, usize)) -> String {
 
 const ANSWER: &str = r#"(func (export "f") (result i32) (i32.const 7))"#;
 
-fn refused(name: &'static str, module: Vec<u8>) -> Hostile {
-    Hostile::new(name, module, End::Refused(""))
+fn refused(name: &'static str, words: &'static str, module: Vec<u8>) -> Hostile {
+    Hostile::new(name, module, End::Refused(words))
 }
 
 fn structures() -> Vec<Hostile> {
@@ -38,17 +38,31 @@ fn structures() -> Vec<Hostile> {
     let copies = format!("(component (core module $m (memory 1) {ANSWER}) {instances})");
     let name = "n".repeat(200_000);
     vec![
-        refused("has 100,000 core imports", core),
+        refused("has 100,000 core imports", "imports; at most", core),
         refused(
             "has 100,000 imports",
+            "at most",
             component(&format!("(component {named})")),
         ),
-        refused("has 100,000 exports", bare(&format!("{exports} {ANSWER}"))),
-        refused("has giant tables", bare(&format!("{tables} {ANSWER}"))),
-        refused("is nested 900 deep", nested(900)),
-        refused("has 5,000 instances", component(&copies)),
+        refused(
+            "has 100,000 exports",
+            "exports; at most",
+            bare(&format!("{exports} {ANSWER}")),
+        ),
+        refused(
+            "has giant tables",
+            "elements in one table",
+            bare(&format!("{tables} {ANSWER}")),
+        ),
+        refused("is nested 900 deep", "levels of components", nested(900)),
+        refused(
+            "has 5,000 instances",
+            "instances count exceeds",
+            component(&copies),
+        ),
         refused(
             "has a name of 200 KB",
+            "string size",
             bare(&format!(r#"(func (export "{name}")) {ANSWER}"#)),
         ),
     ]
@@ -92,18 +106,28 @@ fn functions() -> Vec<Hostile> {
     });
     let functions = many(1_000_000, |out, _| out.push_str("(func)"));
     vec![
-        refused("has blocks 50,000 deep", bare(&deep)),
-        refused("has one huge function", bare(&huge)),
-        refused("branches to 500,000 places", bare(&branches)),
+        refused("has blocks 50,000 deep", "takes longer than", bare(&deep)),
         refused(
+            "has one huge function",
+            "bytes in one function",
+            bare(&huge),
+        ),
+        refused("branches to 500,000 places", "br_table", bare(&branches)),
+        Hostile::new(
             "has eight million locals",
             bare(&format!("{locals} {ANSWER}")),
+            End::Ok,
         ),
         refused(
             "has a million functions",
+            "functions; at most",
             bare(&format!("{functions} {ANSWER}")),
         ),
-        refused("takes minutes to compile", bare(&tangle(60_000))),
+        refused(
+            "takes minutes to compile",
+            "takes longer than",
+            bare(&tangle(35_000)),
+        ),
     ]
 }
 
@@ -141,7 +165,15 @@ fn types() -> Vec<Hostile> {
     });
     let deep = format!("(component (type $t0 (list u8)) {deep} (export \"t\" (type $t2000)))");
     vec![
-        refused("has a type of 2^40 parts", component(&doubled)),
-        refused("has a type nested 2,000 deep", component(&deep)),
+        refused(
+            "has a type of 2^40 parts",
+            "effective type size",
+            component(&doubled),
+        ),
+        refused(
+            "has a type nested 2,000 deep",
+            "nesting is too deep",
+            component(&deep),
+        ),
     ]
 }

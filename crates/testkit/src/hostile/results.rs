@@ -111,8 +111,15 @@ fn sizes() -> Vec<Hostile> {
         (i32.const 61000))"#;
     let numbers = r#"(func (export "f") (result i32) (drop (memory.grow (i32.const 200)))
         (i32.store (i32.const 16) (i32.const 64)) (i32.store (i32.const 20) (i32.const 10000000)) (i32.const 16))"#;
-    let structured = r#"(func (export "f") (result i32) (drop (memory.grow (i32.const 40)))
-        (i32.store (i32.const 16) (i32.const 64)) (i32.store (i32.const 20) (i32.const 2000000)) (i32.const 16))"#;
+    // 20,000 texts of 100 bytes: little for the memory, too much for one block.
+    let structured = r#"(func (export "f") (result i32) (local $at i32) (drop (memory.grow (i32.const 4)))
+        (local.set $at (i32.const 65536))
+        (loop $again
+          (i32.store (local.get $at) (i32.const 0)) (i32.store offset=4 (local.get $at) (i32.const 100))
+          (local.set $at (i32.add (local.get $at) (i32.const 8)))
+          (br_if $again (i32.lt_u (local.get $at) (i32.const 225536))))
+        (i32.store (i32.const 61000) (i32.const 65536)) (i32.store (i32.const 61004) (i32.const 20000))
+        (i32.const 61000))"#;
     vec![
         Hostile::new(
             "returns too many bytes",
@@ -132,7 +139,7 @@ fn sizes() -> Vec<Hostile> {
         ),
         Hostile::new(
             "returns too much structure",
-            function("(result (list bool))", structured),
+            function("(result (list string))", structured),
             End::Error("too large", ""),
         ),
     ]

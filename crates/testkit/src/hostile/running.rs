@@ -122,7 +122,7 @@ fn growth() -> Vec<Hostile> {
             End::Limit("memory"),
         ),
         Hostile::new("grows a table", bare(table), End::Limit("table")),
-        Hostile::new("grows a table at once", bare(giant), End::Limit("table")),
+        Hostile::new("grows a table at once", bare(giant), End::Limit("table")).with(BY_THE_CLOCK),
     ]
 }
 

@@ -40,6 +40,9 @@ fn guest(imports: &str, lowered: &[(&str, &str, &str)], body: &str) -> Vec<u8> {
 const MEMORY: &str = r#"(memory (core memory $libc "memory"))"#;
 const REALLOC: &str = r#"(realloc (core func $libc "realloc"))"#;
 
+/// How it ends to ask for more random bytes than are given at once.
+const TOO_MUCH: End = End::Error("trap", "random bytes were asked for at once");
+
 fn randomness() -> Vec<Hostile> {
     let imports = r#"(import "wasi:random/random@0.2.0" (instance $random
         (export "get-random-u64" (func (result u64)))
@@ -65,12 +68,8 @@ fn randomness() -> Vec<Hostile> {
             End::Limit("time"),
         )
         .with(BY_THE_CLOCK),
-        Hostile::new("draws 4 GiB", guest(much), End::Limit("fuel")),
-        Hostile::new(
-            "draws more than there is",
-            guest(absurd),
-            End::Limit("fuel"),
-        ),
+        Hostile::new("draws 4 GiB", guest(much), TOO_MUCH),
+        Hostile::new("draws more than there is", guest(absurd), TOO_MUCH),
     ]
 }
 
@@ -118,7 +117,11 @@ fn output() -> Vec<Hostile> {
     vec![
         Hostile::new("prints for ever", guest(flood), End::Limit("log"))
             .with("fuel: 10_000_000_000, memory: 32MiB, time: 5s"),
-        Hostile::new("prints too much at once", guest(much), End::Error("", "")),
+        Hostile::new(
+            "prints too much at once",
+            guest(much),
+            End::Error("trap", "written at once"),
+        ),
         Hostile::new("hoards handles", guest(handles), End::Error("trap", "")),
         Hostile::new("forges a handle", guest(forged), End::Error("trap", "")),
         Hostile::new(

@@ -7,8 +7,11 @@
     clippy::print_stderr
 )]
 
+mod cid;
 mod compiling;
+mod core_modules;
 mod determinism;
+mod document;
 mod fixture;
 mod fuzz;
 mod generate;

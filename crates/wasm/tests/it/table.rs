@@ -441,8 +441,7 @@ fn strings_in_every_encoding() {
 
 fn through_links(ty: &Type, value: &Ipld, blocks: &Blocks) -> Result<Ipld, CallError> {
     let module = load(&echo(ty));
-    let mut args = vec![value.clone()];
-    args.extend((0..16).map(Ipld::Integer));
+    let args = padded(std::slice::from_ref(value));
     let call = Call {
         function: "f",
         args: &args,
