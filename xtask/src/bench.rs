@@ -6,6 +6,7 @@
 
 mod cached_run;
 mod image_call;
+mod languages;
 mod measure;
 mod memo_hit;
 mod small_task;
@@ -31,11 +32,12 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
     if cfg!(debug_assertions) {
         anyhow::bail!("figures of a debug build mean nothing; use `cargo xtask-release bench`");
     }
-    let benches: [(&str, Bench); 4] = [
+    let benches: [(&str, Bench); 5] = [
         ("1-memo-hit", memo_hit::run),
         ("3-cached-run", cached_run::run),
         ("4-small-task", small_task::run),
         ("5-image-call", image_call::run),
+        ("7-languages", languages::run),
     ];
     let wanted = benches
         .iter()
