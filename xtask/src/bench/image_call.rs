@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use ipvm_ipld::{Ipld, cid_of, codec};
-use ipvm_wasm::{Call, Cancel, Engine, Limits, NoContent};
+use ipvm_wasm::{Call, Cancel, Engine, Limits, NoContent, Settings};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
 use super::measure::{Figure, Plan};
@@ -27,7 +27,7 @@ pub(crate) fn run() -> Result<Vec<Figure>> {
     let wasm = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     let photo = noise()?;
     let raw = Raw::new(&wasm)?;
-    let engine = Engine::new(None)?;
+    let engine = Engine::new(&Settings::default())?;
     let module = engine.load(&cid_of(codec::RAW, &wasm), &mut || {
         Ok::<Vec<u8>, std::io::Error>(wasm.clone())
     })?;

@@ -8,7 +8,7 @@ use ipvm_ucan::{
     Delegation, DelegationPayload, Invocation, InvocationPayload, Keypair, Outcome, Receipt,
     ReceiptMeta, ReceiptPayload,
 };
-use ipvm_wasm::{Call, Cancel, Engine, Limits, NoContent};
+use ipvm_wasm::{Call, Cancel, Engine, Limits, NoContent, Settings};
 use ipvm_workflow::{Computation, Task, WASM_RUN, WasmCall};
 use wasmtime::component::{Component, Linker};
 
@@ -30,7 +30,7 @@ struct Agent {
 pub(crate) fn run() -> Result<Vec<Figure>> {
     let bytes = ipvm_testkit::component(ipvm_testkit::CALC);
     let module = cid_of(codec::RAW, &bytes);
-    let engine = Engine::new(None)?;
+    let engine = Engine::new(&Settings::default())?;
     let mut fetch = || Ok::<Vec<u8>, std::io::Error>(bytes.clone());
     engine.load(&module, &mut fetch)?;
     let agent = Agent::new()?;
