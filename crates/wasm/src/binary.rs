@@ -3,6 +3,7 @@
 
 use crate::engine::{LoadError, MAX_TABLE_ELEMENTS};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use wasmparser::{BinaryReaderError, Parser, Payload, SectionLimited};
 
 /// Largest module that is accepted, in bytes.
@@ -25,8 +26,9 @@ pub(crate) enum Kind {
 
 /// What a module has only so many of, all modules and components inside it together.
 ///
-/// The limits are several times what the largest modules in use have (`componentize-py`: about 30 modules,
-/// 20,000 functions, 10,000 imports), and low enough that nothing is quadratic in them for long.
+/// The limits are several times what the largest modules in use have (`componentize-js` and `componentize-py`: up to
+/// 40 modules, 14,000 functions, 4,500 exports, 10,000 segments, 430,000 bytes in a function), and low enough that
+/// nothing is quadratic in them for long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// Components inside components.
@@ -35,6 +37,8 @@ pub enum Part {
     Modules,
     /// Types.
     Types,
+    /// Types of components and instances, declared inside others in one section.
+    NestedTypes,
     /// Imports.
     Imports,
     /// Exports.
@@ -64,10 +68,13 @@ impl Part {
         match self {
             Self::Levels => 16,
             Self::Modules | Self::Memories | Self::Tables => 500,
+            // Compilers read them by recursion.
+            Self::NestedTypes => 1_000,
             Self::Types | Self::Imports => 50_000,
             Self::Exports | Self::Globals | Self::Segments | Self::Items => 100_000,
             Self::Functions => 250_000,
-            // Compilers take more than linear time for one function, and cannot share it among threads.
+            // One function takes more than linear time, and cannot be shared among threads: 50,000 bytes can take
+            // a third of a second, 1 MB half a minute.
             Self::FunctionBytes => 1 << 20,
             Self::TableElements => MAX_TABLE_ELEMENTS as u64,
         }
@@ -80,6 +87,7 @@ impl std::fmt::Display for Part {
             Self::Levels => "levels of components inside components",
             Self::Modules => "modules inside it",
             Self::Types => "types",
+            Self::NestedTypes => "types inside others",
             Self::Imports => "imports",
             Self::Exports => "exports",
             Self::Functions => "functions",
@@ -124,7 +132,11 @@ pub(crate) fn check(bytes: &[u8]) -> Result<Kind, LoadError> {
     check_sections(sections, bytes.len() - sections.len())?;
     let mut counts = Counts::default();
     for payload in Parser::new(0).parse_all(bytes) {
-        counts.payload(&payload.map_err(invalid)?)?;
+        let payload = payload.map_err(|error| invalid(&error))?;
+        if let Payload::ComponentTypeSection(types) = &payload {
+            within(Part::NestedTypes, nested_types(bytes, types.range()))?;
+        }
+        counts.payload(&payload)?;
     }
     Ok(kind)
 }
@@ -164,7 +176,10 @@ impl Counts {
             Payload::TableSection(tables) => {
                 self.section(Part::Tables, tables)?;
                 tables.clone().into_iter().try_for_each(|table| {
-                    within(Part::TableElements, table.map_err(invalid)?.ty.initial)
+                    within(
+                        Part::TableElements,
+                        table.map_err(|error| invalid(&error))?.ty.initial,
+                    )
                 })
             }
             Payload::GlobalSection(globals) => self.section(Part::Globals, globals),
@@ -190,6 +205,14 @@ impl Counts {
     }
 }
 
+/// At least as many as there are declarations of component and instance types inside other types: each begins with
+/// these two bytes (component model, `Binary.md`, "Type Definitions"), as other things may.
+fn nested_types(bytes: &[u8], section: Range<usize>) -> u64 {
+    let section = bytes.get(section).unwrap_or_default();
+    let begins = |pair: &&[u8]| matches!(pair, [0x01, 0x41 | 0x42]);
+    section.windows(2).filter(begins).count() as u64
+}
+
 fn within(part: Part, found: u64) -> Result<(), LoadError> {
     if found > part.limit() {
         return Err(LoadError::TooMany { part, found });
@@ -197,8 +220,7 @@ fn within(part: Part, found: u64) -> Result<(), LoadError> {
     Ok(())
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "taken as `map_err` gives it")]
-fn invalid(error: BinaryReaderError) -> LoadError {
+fn invalid(error: &BinaryReaderError) -> LoadError {
     LoadError::Invalid {
         message: error.to_string(),
     }

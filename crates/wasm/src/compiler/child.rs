@@ -41,8 +41,8 @@ fn serve(input: &mut impl Read, output: &mut impl Write) -> io::Result<()> {
 }
 
 fn answer(order: &Order, module: &[u8]) -> Result<(Cid, Compiled), Failure> {
-    let engine = compiling_engine(order.code)?;
-    let code = compile(&engine, module)?;
+    let engine = compiling_engine(order.code, true)?;
+    let code = compile(&engine, order.code, module)?;
     if code.bytes().len() as u64 > order.artefact {
         return Err(Failure::Artefact);
     }

@@ -165,3 +165,86 @@ pub(super) fn bytes(input: &mut impl Read, length: u64) -> io::Result<Vec<u8>> {
         Err(io::ErrorKind::UnexpectedEof.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! A process can answer anything; the other end must take it for what it is.
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use ipvm_ipld::{cid_of, codec};
+    use proptest::prelude::*;
+
+    const LIMIT: u64 = 1000;
+
+    fn me() -> Cid {
+        cid_of(codec::RAW, b"this engine")
+    }
+
+    fn written(answer: &Result<(Cid, Compiled), Failure>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write_answer(&mut bytes, answer).unwrap();
+        bytes
+    }
+
+    fn read(bytes: &[u8]) -> Result<Result<Vec<u8>, Failure>, NoAnswer> {
+        read_answer(&mut &*bytes, &me(), LIMIT).map(|answer| answer.map(|code| code.0))
+    }
+
+    #[test]
+    fn answers_arrive_whole_or_not_at_all() {
+        let code = |compatible, length| Ok((compatible, Compiled::new(vec![7; length])));
+        let whole = written(&code(me(), 1000));
+        assert_eq!(read(&whole), Ok(Ok(vec![7; 1000])));
+        for length in 0..whole.len() {
+            assert_eq!(read(&whole[..length]), Err(NoAnswer::Ended), "{length}");
+        }
+        assert_eq!(
+            read(&written(&code(me(), 1001))),
+            Ok(Err(Failure::Artefact))
+        );
+        let other = cid_of(codec::RAW, b"another engine");
+        assert_eq!(read(&written(&code(other, 1))), Err(NoAnswer::Incompatible));
+        for failure in [Failure::Memory, Failure::Artefact] {
+            let bytes = written(&Err(failure));
+            assert_eq!(written(&Err(read(&bytes).unwrap().unwrap_err())), bytes);
+        }
+        let long = "é".repeat(MAX_MESSAGE);
+        assert_eq!(
+            read(&written(&Err(Failure::Invalid(long)))),
+            Ok(Err(Failure::Invalid("é".repeat(MAX_MESSAGE / 2))))
+        );
+        assert_eq!(
+            read(&written(&Err(Failure::Other("why".to_owned())))),
+            Ok(Err(Failure::Other("why".to_owned())))
+        );
+    }
+
+    /// An answer that announces more than it has must not take the memory for it.
+    #[test]
+    fn announced_lengths_are_not_believed() {
+        let mut bytes = ANSWER.to_vec();
+        bytes.extend([1, 0, 0, 0, 0, 0, 0, 0]);
+        bytes.extend([0xff; 8]);
+        assert_eq!(read(&bytes), Err(NoAnswer::Foreign));
+        let mut endless = &b"few"[..];
+        assert!(super::bytes(&mut endless, u64::MAX).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn orders_arrive(memory: u64, seconds: u64, artefact: u64, length: u64, code in 0..3) {
+            let code = [Code::Fast, Code::Plain, Code::Interpreted][code as usize];
+            let order = Order { code, memory, seconds, artefact, length };
+            prop_assert_eq!(Order::read(&mut order.encode().as_slice()).unwrap(), order);
+        }
+
+        #[test]
+        fn anything_else_is_no_answer(bytes: Vec<u8>, known in 0usize..2) {
+            let mut all = [&[][..], ANSWER][known].to_vec();
+            all.extend(&bytes);
+            prop_assert!(!matches!(read(&all), Ok(Ok(_))));
+            prop_assert!(Order::read(&mut all.as_slice()).is_err());
+        }
+    }
+}

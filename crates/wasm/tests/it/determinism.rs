@@ -469,7 +469,7 @@ fn all_code_agrees() {
         let [fast, plain, interpreted] = runs.map(|run| run.join().unwrap());
         (fast, plain, interpreted)
     });
-    let (mut modules, mut calls, mut values, mut stacks) = (0, 0, 0, 0);
+    let (mut modules, mut calls, mut values, mut differ) = (0, 0, 0, 0);
     for (name, ends) in &fast {
         let others = [&plain[name], &interpreted[name]];
         let Ok(ends) = ends else {
@@ -478,7 +478,6 @@ fn all_code_agrees() {
                 others.iter().all(|other| *other == ends),
                 "{name}: {ends:?} {others:?}"
             );
-            println!("not loaded: {name}: {ends:?}");
             continue;
         };
         modules += 1;
@@ -490,12 +489,13 @@ fn all_code_agrees() {
             );
             calls += 1;
             values += usize::from(matches!(end.0, End::Value(_)));
-            let all = [end, others[0], others[1]];
-            stacks += usize::from(all.iter().any(|end| end.0 == End::Stack));
+            differ += usize::from(others.iter().any(|other| *other != end));
         }
     }
-    println!("{modules} modules, {calls} calls, {values} values, {stacks} stack overflows");
+    println!(
+        "{modules} modules, {calls} calls, {values} values, {differ} where only some code overflowed its stack"
+    );
     assert!(modules >= 200 && modules + 20 >= corpus.len(), "{modules}");
     assert!(values * 2 > calls, "{values} of {calls}");
-    assert!(stacks * 100 < calls, "{stacks} of {calls}");
+    assert!(differ * 100 < calls, "{differ} of {calls}");
 }

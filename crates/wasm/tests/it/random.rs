@@ -66,7 +66,7 @@ pub(crate) fn core_module(seed: u64) -> Vec<u8> {
         memory_max_size_required: true,
         max_table_elements: 1_000,
         table_max_size_required: true,
-        max_tables: 4,
+        max_tables: 1,
         memory64_enabled: false,
         threads_enabled: false,
         shared_everything_threads_enabled: false,
@@ -77,6 +77,8 @@ pub(crate) fn core_module(seed: u64) -> Vec<u8> {
         custom_descriptors_enabled: false,
         compact_imports_enabled: false,
         tail_call_enabled: false,
+        // The engine is built without a garbage collector, which references to the host need.
+        reference_types_enabled: false,
         ..wasm_smith::Config::default()
     };
     let noise = Random::new(seed).bytes(6_000);
