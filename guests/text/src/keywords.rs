@@ -44,7 +44,9 @@ pub fn keywords(
         let is_keyword = match token.kind {
             Kind::Hashtag => true,
             // Shorter words say little, except where one character is a word.
-            Kind::Word => word.graphemes(true).count() > 2 || !word.is_ascii() && is_ideograph(&word),
+            Kind::Word => {
+                word.graphemes(true).count() > 2 || !word.is_ascii() && is_ideograph(&word)
+            }
             _ => false,
         };
         if is_keyword && !stop.contains(word.as_str()) {
@@ -52,8 +54,9 @@ pub fn keywords(
         }
     }
     let length = text.len().max(1) as f64;
-    let importance =
-        |&(count, first): &(u32, usize)| f64::from(count) * (1.0 + EARLY * (1.0 - first as f64 / length));
+    let importance = |&(count, first): &(u32, usize)| {
+        f64::from(count) * (1.0 + EARLY * (1.0 - first as f64 / length))
+    };
     let top = found.values().map(importance).fold(0.0, f64::max);
     let mut keywords: Vec<_> = found
         .into_iter()
@@ -63,11 +66,16 @@ pub fn keywords(
             score: language::rounded(importance(&place) / top),
         })
         .collect();
-    keywords.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.word.cmp(&b.word)));
+    keywords.sort_by(|a, b| {
+        b.score
+            .total_cmp(&a.score)
+            .then_with(|| a.word.cmp(&b.word))
+    });
     keywords.truncate(most as usize);
     Ok(keywords)
 }
 
 fn is_ideograph(word: &str) -> bool {
-    word.chars().any(|letter| matches!(u32::from(letter), 0x3400..=0x9fff | 0x2_0000..=0x3_ffff))
+    word.chars()
+        .any(|letter| matches!(u32::from(letter), 0x3400..=0x9fff | 0x2_0000..=0x3_ffff))
 }

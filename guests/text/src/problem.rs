@@ -20,7 +20,9 @@ pub enum Problem {
     #[error("the text is not UTF-8 from byte {0} on: convert it first")]
     NotUtf8(u64),
     /// Lists that do not belong together.
-    #[error("{assessments} assessments, {languages} languages and {measures} statistics: pass one of each for every post")]
+    #[error(
+        "{assessments} assessments, {languages} languages and {measures} statistics: pass one of each for every post"
+    )]
     Uneven {
         /// How many assessments there are.
         assessments: usize,

@@ -59,7 +59,11 @@ fn post(number: usize, assessment: &Assessment, guess: &Guess, measures: &Measur
         Verdict::Fine => Value::Null,
         Verdict::Review(category) | Verdict::Reject(category) => category.name().into(),
     };
-    let found: Vec<&str> = assessment.evidence.iter().map(|evidence| evidence.found.as_str()).collect();
+    let found: Vec<&str> = assessment
+        .evidence
+        .iter()
+        .map(|evidence| evidence.found.as_str())
+        .collect();
     json!({
         "number": number,
         "opening": measures.opening,

@@ -69,17 +69,23 @@ pub(crate) fn tokens(text: &str) -> impl Iterator<Item = Token<'_>> {
         let parts = rest
             .split_word_bound_indices()
             .map(move |(offset, part)| (skipped + offset, part, kind(part)));
-        address.into_iter().chain(parts).map(move |(offset, text, kind)| Token {
-            text,
-            kind,
-            place: at + offset..at + offset + text.len(),
-        })
+        address
+            .into_iter()
+            .chain(parts)
+            .map(move |(offset, text, kind)| Token {
+                text,
+                kind,
+                place: at + offset..at + offset + text.len(),
+            })
     })
 }
 
 /// What a chunk starts with that is more than a word, and how many bytes of it.
 fn address(chunk: &str) -> Option<(Kind, usize)> {
-    let lower = chunk.get(..8.min(chunk.len())).unwrap_or(chunk).to_ascii_lowercase();
+    let lower = chunk
+        .get(..8.min(chunk.len()))
+        .unwrap_or(chunk)
+        .to_ascii_lowercase();
     let trimmed = chunk.trim_end_matches(|letter: char| !letter.is_alphanumeric() && letter != '/');
     let name = |sign: char| {
         let rest = chunk.strip_prefix(sign)?;
@@ -88,7 +94,10 @@ fn address(chunk: &str) -> Option<(Kind, usize)> {
             .unwrap_or(rest.len());
         (end > 0).then_some(end + 1)
     };
-    if ["http://", "https://", "www."].iter().any(|scheme| lower.starts_with(scheme)) {
+    if ["http://", "https://", "www."]
+        .iter()
+        .any(|scheme| lower.starts_with(scheme))
+    {
         return Some((Kind::Url, trimmed.len()));
     }
     if let Some(length) = name('@') {
@@ -99,10 +108,12 @@ fn address(chunk: &str) -> Option<(Kind, usize)> {
     }
     let (user, host) = trimmed.split_once('@')?;
     let plain = |text: &str| {
-        text.chars().all(|letter| letter.is_alphanumeric() || "._%+-".contains(letter))
+        text.chars()
+            .all(|letter| letter.is_alphanumeric() || "._%+-".contains(letter))
     };
     let (domain, top) = host.rsplit_once('.')?;
-    let is_email = !user.is_empty() && !domain.is_empty() && top.len() > 1 && plain(user) && plain(host);
+    let is_email =
+        !user.is_empty() && !domain.is_empty() && top.len() > 1 && plain(user) && plain(host);
     is_email.then_some((Kind::Email, trimmed.len()))
 }
 
