@@ -10,7 +10,10 @@ use unicode_normalization::char::is_combining_mark;
 const MAX_WORD_BYTES: usize = 128;
 
 /// Most letters in a row that are tried as a word written apart.
-const MAX_APART: usize = 40;
+const MAX_APART: usize = 16;
+
+/// Most letters of a text at which such a word may start; this work is for small finds only.
+const MAX_STARTS: usize = 2_000;
 
 /// Fewest letters of a word written apart. "A B C" is no word.
 const MIN_APART: usize = 4;
@@ -245,4 +248,5 @@ pub(crate) fn apart<'a>(text: &'a str, words: &'a [Word]) -> impl Iterator<Item 
                     .collect()
             })
         })
+        .take(MAX_STARTS)
 }

@@ -202,7 +202,12 @@ struct Index {
 impl Index {
     fn new() -> Self {
         let mut entries: Vec<(Entry, Vec<Pattern>)> = lists::entries()
-            .map(|entry| (entry, entry.phrase.split(' ').map(Pattern::new).collect()))
+            .map(|entry| {
+                (
+                    entry,
+                    entry.phrase.split([' ', '-']).map(Pattern::new).collect(),
+                )
+            })
             .collect();
         // The longest phrase is tried first: "stupid idiot" is one piece of evidence, not two.
         entries.sort_by_key(|(_, patterns)| std::cmp::Reverse(patterns.len()));
