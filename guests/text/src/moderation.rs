@@ -249,7 +249,9 @@ impl Index {
                 }
                 Some((*entry, patterns.len(), worst))
             })
-            .max_by_key(|(_, length, _)| *length)
+            .min_by_key(|(_, length, manner)| {
+                (std::cmp::Reverse(*length), *manner == Manner::Disguised)
+            })
     }
 }
 
