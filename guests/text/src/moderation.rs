@@ -310,7 +310,8 @@ const REPEATING: (usize, usize) = (10, 35);
 /// What spam does, whatever its words.
 fn habits(text: &str) -> Vec<Evidence> {
     let tokens: Vec<Token<'_>> = tokens(text).collect();
-    let whole = 0..text.len();
+    let start = text.len() - text.trim_start().len();
+    let whole = start..start + text.trim().len();
     [
         bundle(&tokens),
         shouting(text).then_some(("capitals throughout", whole.clone(), 25)),

@@ -59,10 +59,12 @@ fn post(number: usize, assessment: &Assessment, guess: &Guess, measures: &Measur
         Verdict::Fine => Value::Null,
         Verdict::Review(category) | Verdict::Reject(category) => category.name().into(),
     };
-    let found: Vec<&str> = assessment
+    // In one line, wherever the lines of the post end.
+    let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let found: Vec<String> = assessment
         .evidence
         .iter()
-        .map(|evidence| evidence.found.as_str())
+        .map(|evidence| line(&evidence.found))
         .collect();
     json!({
         "number": number,

@@ -356,7 +356,7 @@ fn scores_grow_with_the_evidence_and_stay_under_100() {
 fn a_report_puts_all_side_by_side() {
     let texts = [
         "What a lovely photo of the lake!",
-        "Du bist ein Idiot, und alle wissen es",
+        "Du bist ein Idiot,\nverpiss\ndich, und alle wissen es",
         "5 €",
     ];
     let posts: Vec<_> = texts.iter().map(|text| assess(text)).collect();
@@ -374,7 +374,7 @@ fn a_report_puts_all_side_by_side() {
         serde_json::json!({"de": 1, "en": 1, "unknown": 1})
     );
     assert_eq!(told["posts"][1]["category"], "insult");
-    assert_eq!(told["posts"][1]["found"], "Idiot");
+    assert_eq!(told["posts"][1]["found"], "Idiot | verpiss dich");
     assert_eq!(told["posts"][2]["number"], 3);
     assert!(matches!(
         report(&posts, &languages[1..], &measures),
