@@ -13,8 +13,8 @@ tools=${IPVM_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/ipvm-tools}
 cargo_tool() {
     local package=$1 version=$2 feature=$3
     [ -d "$tools/$package-$version/bin" ] ||
-        CARGO_TARGET_DIR="$tools/build" cargo install --quiet --debug --locked "$package" --version "$version" \
-            --no-default-features --features "$feature" --root "$tools/$package-$version"
+        CARGO_TARGET_DIR="$tools/build" CARGO_PROFILE_DEV_DEBUG=false cargo install --quiet --debug --locked "$package" \
+            --version "$version" --no-default-features --features "$feature" --root "$tools/$package-$version"
     PATH="$tools/$package-$version/bin:$PATH"
 }
 cargo_tool wit-bindgen-cli $WIT_BINDGEN c
