@@ -5,6 +5,7 @@
 use crate::home::Home;
 use ipvm_testkit::{CALC, End, Hostile, component, hostile};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -161,7 +162,10 @@ fn every_kind_is_stopped_and_its_neighbours_go_on() {
     let plain = watch(&home, &["run", "--no-memo", "plain.yaml"]);
     assert_eq!(plain.code, Some(0), "{}", plain.err);
     let mut failures = Vec::new();
-    for kind in hostile() {
+    let kinds = hostile();
+    let names: BTreeSet<_> = kinds.iter().map(|kind| kind.name).collect();
+    assert!(names.len() == kinds.len() && kinds.len() >= 60, "{names:?}");
+    for kind in kinds {
         let ran = run(&home, &kind);
         if let Err(wrong) = judge(&kind, &ran, plain.peak) {
             failures.push(format!(

@@ -100,26 +100,8 @@ fn values() -> Vec<Hostile> {
 fn sizes() -> Vec<Hostile> {
     let grown = r#"(func (export "f") (result i32) (drop (memory.grow (i32.const 1100)))
         (i32.store (i32.const 16) (i32.const 0)) (i32.store (i32.const 20) (i32.const 70000000)) (i32.const 16))"#;
-    // 8,000 texts of 60,000 bytes each, all of them the same bytes.
-    let repeated = r#"(func (export "f") (result i32) (local $at i32) (drop (memory.grow (i32.const 2)))
-        (local.set $at (i32.const 65536))
-        (loop $again
-          (i32.store (local.get $at) (i32.const 0)) (i32.store offset=4 (local.get $at) (i32.const 60000))
-          (local.set $at (i32.add (local.get $at) (i32.const 8)))
-          (br_if $again (i32.lt_u (local.get $at) (i32.const 129536))))
-        (i32.store (i32.const 61000) (i32.const 65536)) (i32.store (i32.const 61004) (i32.const 8000))
-        (i32.const 61000))"#;
     let numbers = r#"(func (export "f") (result i32) (drop (memory.grow (i32.const 200)))
         (i32.store (i32.const 16) (i32.const 64)) (i32.store (i32.const 20) (i32.const 10000000)) (i32.const 16))"#;
-    // 20,000 texts of 100 bytes: little for the memory, too much for one block.
-    let structured = r#"(func (export "f") (result i32) (local $at i32) (drop (memory.grow (i32.const 4)))
-        (local.set $at (i32.const 65536))
-        (loop $again
-          (i32.store (local.get $at) (i32.const 0)) (i32.store offset=4 (local.get $at) (i32.const 100))
-          (local.set $at (i32.add (local.get $at) (i32.const 8)))
-          (br_if $again (i32.lt_u (local.get $at) (i32.const 225536))))
-        (i32.store (i32.const 61000) (i32.const 65536)) (i32.store (i32.const 61004) (i32.const 20000))
-        (i32.const 61000))"#;
     vec![
         Hostile::new(
             "returns too many bytes",
@@ -129,7 +111,7 @@ fn sizes() -> Vec<Hostile> {
         .with("fuel: 50_000_000, memory: 128MiB, time: 2s"),
         Hostile::new(
             "returns the same text over and over",
-            function("(result (list string))", repeated),
+            function("(result (list string))", &texts(8_000, 60_000)),
             End::Limit("output"),
         ),
         Hostile::new(
@@ -139,8 +121,24 @@ fn sizes() -> Vec<Hostile> {
         ),
         Hostile::new(
             "returns too much structure",
-            function("(result (list string))", structured),
+            function("(result (list string))", &texts(20_000, 100)),
             End::Error("too large", ""),
         ),
     ]
+}
+
+/// A function `f` that returns so many texts of so many bytes each, all of them the same bytes.
+fn texts(count: usize, bytes: usize) -> String {
+    const LIST: usize = 1 << 16;
+    let end = LIST + 8 * count;
+    format!(
+        r#"(func (export "f") (result i32) (local $at i32) (drop (memory.grow (i32.const 4)))
+          (local.set $at (i32.const {LIST}))
+          (loop $again
+            (i32.store (local.get $at) (i32.const 0)) (i32.store offset=4 (local.get $at) (i32.const {bytes}))
+            (local.set $at (i32.add (local.get $at) (i32.const 8)))
+            (br_if $again (i32.lt_u (local.get $at) (i32.const {end}))))
+          (i32.store (i32.const 61000) (i32.const {LIST})) (i32.store (i32.const 61004) (i32.const {count}))
+          (i32.const 61000))"#
+    )
 }
