@@ -17,9 +17,9 @@ Exit codes: 0 done and right, 1 the work ended in an error, 2 wrong use or bad i
 130 interrupted.
 
 Environment:
-  IPVM_HOME  folder for keys, receipts and content (default: `ipvm` in the platform's data folder)
+  IPVM_HOME             folder for keys, receipts and content (default: `ipvm` in the platform's data folder)
   IPVM_COMPILE_SECONDS  most time for compiling one module (default: 120)
-  NO_COLOR   if set, no colours";
+  NO_COLOR              if set, no colours";
 
 /// Runs Wasm functions and workflows of them; signs what came out, and never computes it twice.
 ///

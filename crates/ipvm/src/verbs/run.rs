@@ -23,6 +23,9 @@ pub(crate) struct Ran {
     pub(crate) interrupted: bool,
 }
 
+/// Most failed tasks whose logs are pointed to.
+const MAX_LOGS_NAMED: usize = 5;
+
 impl Ran {
     /// The exit code that the run asks for; `complete` says whether all that was asked for is there,
     /// which a failed step on the side does not change.
@@ -61,6 +64,7 @@ pub(crate) fn run(context: &mut Context, verb: Run) -> anyhow::Result<Code> {
         None => Outputs::Values,
     };
     close(context, &ran, &outputs, folder.as_ref());
+    point_to_logs(context, &node, &ran.report)?;
     if verb.json {
         report::write_json(&mut context.out, &node, &ran.report, &outputs)?;
     } else {
@@ -167,6 +171,26 @@ fn close(context: &Context, ran: &Ran, outputs: &Outputs, folder: Option<&Output
             counted(done, "finished task")
         ));
     }
+}
+
+/// Says where to read what failed functions printed: often the reason is there.
+fn point_to_logs(context: &Context, node: &Node, report: &RunReport) -> anyhow::Result<()> {
+    let failed = report
+        .steps
+        .iter()
+        .filter(|step| step.status == Status::Error && step.because.is_none());
+    for step in failed.take(MAX_LOGS_NAMED) {
+        let Some(receipt) = step.receipt else {
+            continue;
+        };
+        if !node.log_of(&receipt)?.pieces.is_empty() {
+            let label = clean(&step.label);
+            context.note(&format!(
+                "what `{label}` printed: ipvm receipt logs {receipt}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The results on stdout: paths of outputs, or labels and values.

@@ -87,3 +87,23 @@ fn a_receipt_of_a_program_can_be_verified() {
     let verified = home.json(&["receipt", "verify", receipt, "--json"]);
     assert_eq!(verified["same"], true, "{verified}");
 }
+
+/// Without it, the reason that a failed function printed is there and nobody knows.
+#[test]
+fn a_failed_run_says_where_its_log_is() {
+    let home = home();
+    let report = home.json(&["call", "program.wasm", "look", "--json"]);
+    // All but the last output, which costs 500 units, fits.
+    let fuel = report["fuel"].as_u64().unwrap() - 100;
+    let text = format!(
+        "ipvm: \"0.2\"\ntasks: {{ seen: {{ mod: ./program.wasm, fun: look, args: [], config: {{ fuel: {fuel} }} }} }}\n"
+    );
+    home.file("w.yaml", text);
+    let ran = home
+        .run(&["run", "--no-memo", "w.yaml"])
+        .code(1)
+        .says("what `seen` printed: ipvm receipt logs ");
+    let receipt = ran.err.trim_end().rsplit(' ').next().unwrap();
+    let logs = home.run(&["receipt", "logs", receipt]).code(0);
+    assert_eq!(logs.out, b"what I saw\n");
+}
