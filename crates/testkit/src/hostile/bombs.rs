@@ -104,7 +104,7 @@ fn functions() -> Vec<Hostile> {
         r#"(func (export "f") (result i32) (block (br_table {targets} (i32.const 0))) (i32.const 7))"#
     );
     let locals = "(local i64 i64 i64 i64 i64 i64 i64 i64)".repeat(5_000);
-    let locals = many(200, |out, _| {
+    let locals = many(10, |out, _| {
         let _ = write!(out, "(func {locals})");
     });
     let functions = many(1_000_000, |out, _| out.push_str("(func)"));
@@ -117,7 +117,7 @@ fn functions() -> Vec<Hostile> {
         ),
         refused("branches to 500,000 places", "br_table", bare(&branches)),
         Hostile::new(
-            "has eight million locals",
+            "has 400,000 locals",
             bare(&format!("{locals} {ANSWER}")),
             End::Ok,
         ),
