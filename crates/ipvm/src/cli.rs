@@ -63,13 +63,15 @@ pub(crate) enum Verb {
 ///
 /// The same file again: what was computed before is answered from memory, and an unfinished run goes on where it
 /// stopped. On stdout: the paths of the outputs; without `outputs:` in the file, one line `label<TAB>value` for
-/// each task. On stderr: a live tree on a terminal; elsewhere one line per task, once its result is durable.
+/// each task. On stderr: a live tree on a terminal; elsewhere one line per task, once its result is durable. With
+/// `--progress json` each of these lines is a JSON object; lines that do not begin with `{` are messages.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   ipvm run workflow.yaml
   ipvm run workflow.yaml --set photo=@other.jpg --set sizes=[64,128]
-  ipvm run workflow.yaml --out pictures --json | jq .outputs")]
+  ipvm run workflow.yaml --out pictures --json | jq .outputs
+  ipvm run workflow.yaml --progress json 2>&1 >/dev/null | grep '^{' | jq -r .receipt")]
 pub(crate) struct Run {
     /// The workflow: YAML or JSON.
     pub(crate) file: PathBuf,
@@ -87,6 +89,18 @@ pub(crate) struct Run {
     /// Start a new run, even if the last one with mutations is finished.
     #[arg(long)]
     pub(crate) again: bool,
+    /// How progress is told on stderr.
+    #[arg(long, value_name = "FORM", default_value = "auto")]
+    pub(crate) progress: ProgressForm,
+}
+
+/// How progress is told on stderr.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ProgressForm {
+    /// For people: a live tree on a terminal, lines elsewhere.
+    Auto,
+    /// For programs: one JSON object per ended task, once its receipt is durable.
+    Json,
 }
 
 /// How a workflow file is read.

@@ -70,6 +70,8 @@ pub enum Progress<'a> {
     Ended {
         /// Its index.
         step: u32,
+        /// The receipt.
+        receipt: Cid,
         /// Its branch.
         status: Status,
         /// Whether the result was reused instead of computed.

@@ -265,6 +265,7 @@ impl<'a, 'o> Runner<'a, 'o> {
         let (memo, error) = (record.memo, record.error.clone());
         (self.observe)(Progress::Ended {
             step,
+            receipt: record.receipt,
             status,
             memo,
             took_us,

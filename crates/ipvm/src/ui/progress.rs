@@ -1,10 +1,12 @@
 //! Follows a run on stderr: a live tree on a terminal, one plain line per ended task elsewhere, nothing with
-//! `--quiet`.
+//! `--quiet`; one JSON object per ended task for a program that asks for it.
 
 use super::board::{Board, Ended, MAX_ERRORS};
 use super::frame::{self, Canvas};
 use super::human::{clean, counted, duration};
+use super::json;
 use super::term::{self, Paint};
+use crate::cli::ProgressForm;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ipvm_node::{Cancel, Progress, Status};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,21 +25,23 @@ const LAST_ROWS: usize = 60;
 pub(crate) enum Follower {
     /// A person, by a tree.
     Live(LiveTree),
-    /// A log or a script, by lines. Holds the board from the run's beginning.
+    /// A log or a person who reads one, by lines. Holds the board from the run's beginning.
     Lines(Option<Box<Board>>),
+    /// A program, by JSON objects. Holds the labels from the run's beginning.
+    Json(Vec<String>),
     /// Nobody.
     Nobody,
 }
 
 impl Follower {
-    /// The follower that fits stderr and `--quiet`. The tree shows when `stopping` is set.
-    pub(crate) fn new(quiet: bool, stopping: &Cancel) -> Self {
-        if quiet {
-            Self::Nobody
-        } else if term::is_live() {
-            Self::Live(LiveTree::new(stopping.clone()))
-        } else {
-            Self::Lines(None)
+    /// The follower that was asked for, or the one that fits stderr and `--quiet`. The tree shows when `stopping` is
+    /// set.
+    pub(crate) fn new(form: ProgressForm, quiet: bool, stopping: &Cancel) -> Self {
+        match form {
+            ProgressForm::Json => Self::Json(Vec::new()),
+            ProgressForm::Auto if quiet => Self::Nobody,
+            ProgressForm::Auto if term::is_live() => Self::Live(LiveTree::new(stopping.clone())),
+            ProgressForm::Auto => Self::Lines(None),
         }
     }
 
@@ -46,6 +50,7 @@ impl Follower {
         match self {
             Self::Live(tree) => tree.observe(progress),
             Self::Lines(board) => plain(board, progress),
+            Self::Json(labels) => told_as_json(labels, progress),
             Self::Nobody => {}
         }
     }
@@ -79,6 +84,7 @@ fn apply(
                 saved_us,
                 because,
                 error,
+                ..
             },
             Some(board),
         ) => {
@@ -113,6 +119,42 @@ fn line(label: &str, ended: &Ended<'_>) -> String {
         (Status::Error, _) => error_line(&label, ended.error.unwrap_or("no message")),
         (_, true) => format!("memo {label} saved {}", duration(ended.saved_us)),
         (_, false) => format!("ok {label} {}", duration(ended.took_us)),
+    }
+}
+
+/// One object a line for each ended task; its keys are those of the tasks in `run --json`.
+fn told_as_json(labels: &mut Vec<String>, progress: &Progress<'_>) {
+    if let Progress::Began { prepared } = progress {
+        labels.clone_from(&prepared.labels);
+    }
+    let Progress::Ended {
+        step,
+        receipt,
+        status,
+        memo,
+        took_us,
+        saved_us,
+        because,
+        error,
+    } = progress
+    else {
+        return;
+    };
+    let label = |step: u32| labels.get(step as usize).map(String::as_str);
+    let mut object = Vec::new();
+    let written = json::object(&mut object, |o| {
+        o.text("step", label(*step).unwrap_or_default())?;
+        o.text("receipt", &receipt.to_string())?;
+        o.text("status", status.as_str())?;
+        o.flag("memo", *memo)?;
+        o.number("took_us", *took_us)?;
+        o.number("saved_us", *saved_us)?;
+        o.maybe("because", because.and_then(label))?;
+        o.maybe("error", error.as_deref())
+    });
+    // Memory takes every write.
+    if written.is_ok() {
+        term::note(&String::from_utf8_lossy(&object));
     }
 }
 

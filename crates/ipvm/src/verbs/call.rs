@@ -1,7 +1,7 @@
 //! `ipvm call`: one function of a module, or the list of its functions.
 
 use super::run::carry_out;
-use crate::cli::Call;
+use crate::cli::{Call, ProgressForm};
 use crate::context::Context;
 use crate::fault::{Code, Fault};
 use crate::outputs;
@@ -46,6 +46,7 @@ pub(crate) fn call(context: &mut Context, verb: Call) -> anyhow::Result<Code> {
             memo: true,
             again: false,
         },
+        ProgressForm::Auto,
     )?;
     let step = ran.report.steps.first();
     let outcome = match step.and_then(|step| step.receipt) {

@@ -1,6 +1,6 @@
 //! `ipvm run`: a workflow from file to outputs.
 
-use crate::cli::Run;
+use crate::cli::{ProgressForm, Run};
 use crate::context::Context;
 use crate::fault::Code;
 use crate::interrupt::Interrupt;
@@ -58,7 +58,7 @@ pub(crate) fn run(context: &mut Context, verb: Run) -> anyhow::Result<Code> {
         memo: !verb.no_memo,
         again: verb.again,
     };
-    let ran = carry_out(context, &node, &prepared, &options)?;
+    let ran = carry_out(context, &node, &prepared, &options, verb.progress)?;
     let outputs = match &folder {
         Some(folder) => Outputs::Files(write_outputs(&node, &prepared, &ran.report, folder)?),
         None => Outputs::Values,
@@ -81,9 +81,10 @@ pub(crate) fn carry_out(
     node: &Node,
     prepared: &Prepared,
     options: &RunOptions,
+    form: ProgressForm,
 ) -> anyhow::Result<Ran> {
     let interrupt = Interrupt::listen()?;
-    let mut follower = Follower::new(context.quiet, interrupt.cancel());
+    let mut follower = Follower::new(form, context.quiet, interrupt.cancel());
     let report = node.run(prepared, options, interrupt.cancel(), &mut |progress| {
         follower.observe(&progress)
     })?;
