@@ -81,10 +81,15 @@ pub(crate) fn require_ours(cid: &Cid) -> Result<Cid, CidError> {
     if cid.version() == Version::V0 {
         return Err(CidError::Version0 {
             found: cid.to_string(),
-            instead: Cid::new_v1(cid.codec(), *hash).to_string(),
+            instead: to_v1(cid).to_string(),
         });
     }
     Ok(*cid)
+}
+
+/// The same content as CIDv1: what is kept and looked up here.
+pub(crate) fn to_v1(cid: &Cid) -> Cid {
+    Cid::new_v1(cid.codec(), *cid.hash())
 }
 
 /// Reads any CID from text: both versions, any hash. Nothing around it is tolerated.

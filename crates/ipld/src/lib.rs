@@ -1,4 +1,5 @@
-//! Content addressing and the data model: CIDs, blocks, strict DAG-CBOR, DAG-JSON for display, UnixFS files.
+//! Content addressing and the data model: CIDs, blocks, strict DAG-CBOR, DAG-JSON for display, UnixFS files and folders,
+//! CAR files.
 //!
 //! This is the lowest layer. It never does I/O, reads no clock and draws no random numbers; what has to be
 //! fetched or stored goes through closures. Every decoder takes a limit and refuses what is not canonical,
@@ -16,10 +17,12 @@
 
 mod address;
 mod block;
+pub mod car;
 pub mod cbor;
 pub mod fields;
 pub mod json;
 mod limits;
+mod links;
 pub mod unixfs;
 
 pub use address::{CidError, cid_of, codec, parse_cid};
@@ -27,6 +30,7 @@ pub use block::{Block, BlockError};
 pub use cid::Cid;
 pub use ipld_core::ipld::Ipld;
 pub use limits::{Limits, MAX_BLOCK_BYTES, MAX_DEPTH, MAX_ITEMS};
+pub use links::{LinksError, links};
 
 /// The IPLD kind of a value, in the words of error messages.
 #[must_use]

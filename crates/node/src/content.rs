@@ -70,9 +70,13 @@ impl Node {
             read += count as u64;
             progress(read);
         }
-        let (cid, size) = builder.finish(&mut |block| writer.push(block))?;
+        let root = builder.finish(&mut |block| writer.push(block))?;
         let blocks = writer.finish()?;
-        Ok(Added { cid, size, blocks })
+        Ok(Added {
+            cid: root.cid,
+            size: root.size,
+            blocks,
+        })
     }
 
     /// Writes the bytes of a file or raw block to `sink` and returns how many there were.
@@ -191,13 +195,13 @@ impl Content for StoreContent<'_> {
     }
 }
 
-fn unavailable(error: unixfs::ExportError<NodeError>) -> ContentError {
+fn unavailable(error: unixfs::ReadError<NodeError>) -> ContentError {
     match error {
-        unixfs::ExportError::Get {
+        unixfs::ReadError::Get {
             error: NodeError::NoBlock(_),
             ..
         } => ContentError::Missing,
-        unixfs::ExportError::Get { error, .. } => ContentError::Failed(error.into()),
+        unixfs::ReadError::Get { error, .. } => ContentError::Failed(error.into()),
         other => ContentError::Wrong(other.to_string()),
     }
 }

@@ -126,11 +126,11 @@ impl From<ipvm_workflow::GraphError> for NodeError {
     }
 }
 
-impl From<ipvm_ipld::unixfs::ExportError<NodeError>> for NodeError {
-    fn from(error: ipvm_ipld::unixfs::ExportError<NodeError>) -> Self {
+impl From<ipvm_ipld::unixfs::ReadError<NodeError>> for NodeError {
+    fn from(error: ipvm_ipld::unixfs::ReadError<NodeError>) -> Self {
         match error {
-            ipvm_ipld::unixfs::ExportError::Get { error, .. } => error,
-            ipvm_ipld::unixfs::ExportError::Sink(source) => source,
+            ipvm_ipld::unixfs::ReadError::Get { error, .. } => error,
+            ipvm_ipld::unixfs::ReadError::Sink(source) => source,
             other => Self::Content(other.to_string()),
         }
     }

@@ -78,8 +78,8 @@ fn files(value: Ipld, level: usize, sink: &mut dyn FnMut(Block)) -> Result<Ipld,
             };
             let mut builder = unixfs::Builder::new();
             let Ok(()) = builder.push(&bytes, &mut keep);
-            let Ok((cid, _)) = builder.finish(&mut keep);
-            Ipld::Link(cid)
+            let Ok(root) = builder.finish(&mut keep);
+            Ipld::Link(root.cid)
         }
         Ipld::List(items) => Ipld::List(
             items

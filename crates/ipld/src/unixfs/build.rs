@@ -19,10 +19,10 @@ use std::convert::Infallible;
 /// let mut builder = Builder::new();
 /// builder.push(&[7; 1_500_000], &mut keep)?;
 /// builder.push(&[8; 1_500_000], &mut keep)?;
-/// let (cid, size) = builder.finish(&mut keep)?;
-/// assert_eq!(size, 3_000_000);
+/// let root = builder.finish(&mut keep)?;
+/// assert_eq!(root.size, 3_000_000);
 /// assert_eq!(blocks.len(), 4);
-/// assert_eq!(blocks.last().map(|root| *root.cid()), Some(cid));
+/// assert_eq!(blocks.last().map(|block| *block.cid()), Some(root.cid));
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug, Default)]
@@ -32,6 +32,17 @@ pub struct Builder {
     /// Parts without a parent yet: first leaves, then nodes over leaves, and so on.
     levels: Vec<Vec<Part>>,
     bytes: u64,
+}
+
+/// What was built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Root {
+    /// Its name.
+    pub cid: Cid,
+    /// Bytes of the file, or of all files below the folder.
+    pub size: u64,
+    /// Size of all its blocks together in bytes, a block that is there twice counted twice (`Tsize` of a link to it).
+    pub tree_bytes: u64,
 }
 
 /// The parameters of the profile. Only tests use others, to see trees of many levels without gigabytes.
@@ -92,11 +103,11 @@ impl Builder {
         Ok(())
     }
 
-    /// Ends the file. Gives its root (the last block that went to the sink) and its size in bytes.
+    /// Ends the file. Gives its root: the last block that went to the sink.
     ///
     /// # Errors
     /// Only those of the sink.
-    pub fn finish<E>(mut self, sink: Sink<'_, E>) -> Result<(Cid, u64), E> {
+    pub fn finish<E>(mut self, sink: Sink<'_, E>) -> Result<Root, E> {
         let chunk = std::mem::take(&mut self.chunk);
         let mut last = self.leaf(chunk, sink)?;
         let mut level = 0;
@@ -111,25 +122,26 @@ impl Builder {
             }
             level += 1;
         }
-        Ok((last, self.bytes))
+        Ok(Root {
+            cid: last.cid,
+            size: self.bytes,
+            tree_bytes: last.tree_bytes,
+        })
     }
 
-    fn leaf<E>(&mut self, chunk: Vec<u8>, sink: Sink<'_, E>) -> Result<Cid, E> {
+    fn leaf<E>(&mut self, chunk: Vec<u8>, sink: Sink<'_, E>) -> Result<Part, E> {
         let bytes = chunk.len() as u64;
         let block = Block::new(codec::RAW, chunk);
         let cid = *block.cid();
         self.bytes += bytes;
         sink(block)?;
-        self.add(
-            0,
-            Part {
-                cid,
-                bytes,
-                tree_bytes: bytes,
-            },
-            sink,
-        )?;
-        Ok(cid)
+        let part = Part {
+            cid,
+            bytes,
+            tree_bytes: bytes,
+        };
+        self.add(0, part.clone(), sink)?;
+        Ok(part)
     }
 
     /// Puts a part on its level, after closing the nodes that are full.
@@ -151,23 +163,20 @@ impl Builder {
     }
 
     /// Makes the node over these parts of a level.
-    fn node<E>(&mut self, level: usize, parts: &[Part], sink: Sink<'_, E>) -> Result<Cid, E> {
-        let block = Block::new(codec::DAG_PB, node::encode(parts));
+    fn node<E>(&mut self, level: usize, parts: &[Part], sink: Sink<'_, E>) -> Result<Part, E> {
+        let block = Block::new(codec::DAG_PB, node::encode_file(parts));
         let cid = *block.cid();
         let below: u64 = parts.iter().map(|part| part.tree_bytes).sum();
         let bytes = parts.iter().map(|part| part.bytes).sum();
         let tree_bytes = below + block.data().len() as u64;
         sink(block)?;
-        self.add(
-            level + 1,
-            Part {
-                cid,
-                bytes,
-                tree_bytes,
-            },
-            sink,
-        )?;
-        Ok(cid)
+        let part = Part {
+            cid,
+            bytes,
+            tree_bytes,
+        };
+        self.add(level + 1, part.clone(), sink)?;
+        Ok(part)
     }
 }
 
@@ -181,6 +190,6 @@ pub fn import(bytes: &[u8]) -> (Cid, Vec<Block>) {
     };
     let mut builder = Builder::new();
     let Ok(()) = builder.push(bytes, &mut keep);
-    let Ok((cid, _)) = builder.finish(&mut keep);
-    (cid, blocks)
+    let Ok(root) = builder.finish(&mut keep);
+    (root.cid, blocks)
 }

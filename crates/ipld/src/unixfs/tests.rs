@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::build::{Builder, Shape};
-use super::{ExportError, export, import, node, size};
+use super::{ReadError, export, import, node, size};
 use crate::address::codec;
 use crate::block::Block;
 use cid::Cid;
@@ -29,8 +29,8 @@ fn build(bytes: &[u8], piece: usize) -> (Cid, u64, Vec<Block>) {
     for part in bytes.chunks(piece) {
         builder.push(part, &mut keep).unwrap();
     }
-    let (cid, size) = builder.finish(&mut keep).unwrap();
-    (cid, size, blocks)
+    let root = builder.finish(&mut keep).unwrap();
+    (root.cid, root.size, blocks)
 }
 
 type Store = HashMap<Cid, Vec<u8>>;
@@ -39,7 +39,7 @@ fn store(blocks: Vec<Block>) -> Store {
     blocks.into_iter().map(Block::into_parts).collect()
 }
 
-fn read(cid: &Cid, store: &Store) -> Result<Vec<u8>, ExportError<String>> {
+fn read(cid: &Cid, store: &Store) -> Result<Vec<u8>, ReadError<String>> {
     let mut out = Vec::new();
     let mut get = |cid: &Cid| {
         store
@@ -222,12 +222,12 @@ fn errors_of_the_sink_come_out() {
     let mut get = |cid: &Cid| blocks.get(cid).cloned().ok_or("gone");
     assert_eq!(
         export(&cid, &mut get, &mut |_| Err("closed")),
-        Err(ExportError::Sink("closed"))
+        Err(ReadError::Sink("closed"))
     );
     let mut nothing = |_: &Cid| Err("gone");
     assert!(matches!(
         export(&cid, &mut nothing, &mut |_| Ok(())),
-        Err(ExportError::Get { error: "gone", .. })
+        Err(ReadError::Get { error: "gone", .. })
     ));
 }
 
@@ -241,7 +241,7 @@ fn lying_node(parts: &[(Cid, u64)]) -> Block {
             tree_bytes: bytes,
         })
         .collect();
-    Block::new(codec::DAG_PB, node::encode(&parts))
+    Block::new(codec::DAG_PB, node::encode_file(&parts))
 }
 
 /// Without it, a tree that lies about its sizes would be delivered as if it were the file.
@@ -253,7 +253,7 @@ fn lies_about_sizes_are_found() {
     let blocks = store(vec![leaf.clone(), node.clone()]);
     assert_eq!(
         read(&root, &blocks),
-        Err(ExportError::Size {
+        Err(ReadError::Size {
             cid: *leaf.cid(),
             expected: 4,
             found: 3
@@ -264,7 +264,7 @@ fn lies_about_sizes_are_found() {
     let blocks = store(vec![leaf.clone(), node, above]);
     assert!(matches!(
         read(&root, &blocks),
-        Err(ExportError::Size {
+        Err(ReadError::Size {
             expected: 5,
             found: 4,
             ..
@@ -274,7 +274,7 @@ fn lies_about_sizes_are_found() {
     let root = *empty.cid();
     assert!(matches!(
         read(&root, &store(vec![leaf, empty])),
-        Err(ExportError::Malformed { .. })
+        Err(ReadError::Malformed { .. })
     ));
 }
 
@@ -293,7 +293,7 @@ fn a_tree_too_deep_is_refused() {
             assert_eq!(result, Ok(vec![7]), "level {level}");
         } else {
             assert!(
-                matches!(result, Err(ExportError::TooDeep { .. })),
+                matches!(result, Err(ReadError::TooDeep { .. })),
                 "level {level}: {result:?}"
             );
         }
@@ -312,9 +312,9 @@ fn check_malformed(block: &[u8], expected: &str) {
 #[test]
 fn damaged_nodes_are_refused() {
     check_malformed(b"", "without UnixFS data");
-    check_malformed(&[0x0a, 0x02, 0x08, 0x01], "it is a directory");
-    check_malformed(&[0x0a, 0x02, 0x08, 0x04], "it is a symbolic link");
-    check_malformed(&[0x0a, 0x02, 0x08, 0x05], "it is a sharded directory");
+    check_malformed(&[0x0a, 0x02, 0x08, 0x01], "it is a folder");
+    check_malformed(&[0x0a, 0x02, 0x08, 0x04], "whose target is no path");
+    check_malformed(&[0x0a, 0x02, 0x08, 0x05], "does not hash its names");
     check_malformed(&[0x0a, 0x02, 0x08, 0x09], "unknown type");
     check_malformed(&[0x0a, 0x00], "unknown type");
     check_malformed(&[0x0a, 0x7f, 0x08, 0x02], "ends too early");
@@ -346,7 +346,7 @@ fn damaged_nodes_are_refused() {
     let cbor = crate::cid_of(codec::DAG_CBOR, &[0xa0]);
     assert!(matches!(
         read(&cbor, &HashMap::new()),
-        Err(ExportError::NotAFile { .. })
+        Err(ReadError::NotAFile { .. })
     ));
 }
 

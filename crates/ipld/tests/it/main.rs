@@ -6,6 +6,7 @@
     clippy::print_stderr
 )]
 
+mod car;
 mod conformance;
 mod fields;
 mod fixtures;

@@ -1,6 +1,6 @@
 //! Properties of the codecs over random values and random bytes.
 
-use ipvm_ipld::{Cid, Ipld, Limits, cbor, cid_of, codec, json, unixfs};
+use ipvm_ipld::{Cid, Ipld, Limits, cbor, cid_of, codec, json, links, unixfs};
 use proptest::prelude::*;
 
 /// Random values of every kind, without the reserved key of DAG-JSON.
@@ -78,6 +78,9 @@ proptest! {
         let cid = cid_of(codec::DAG_PB, &bytes);
         let mut get = |_: &Cid| Ok::<_, String>(bytes.clone());
         let _ = unixfs::export(&cid, &mut get, &mut |_| Ok(()));
+        let _ = unixfs::entries(&cid, &mut get, &mut |_| Ok(()));
+        let _ = unixfs::stat(&cid, &mut get);
+        let _ = links(&cid, &bytes);
         let _ = json::from_str(&String::from_utf8_lossy(&bytes), Limits::default());
     }
 

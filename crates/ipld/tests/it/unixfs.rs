@@ -88,10 +88,10 @@ fn one_gibibyte_and_a_byte() {
         builder.push(&zeros, &mut sink).unwrap();
     }
     builder.push(&[0], &mut sink).unwrap();
-    let (cid, size) = builder.finish(&mut sink).unwrap();
-    assert_eq!(size, (1 << 30) + 1);
+    let root = builder.finish(&mut sink).unwrap();
+    assert_eq!(root.size, (1 << 30) + 1);
     assert_eq!(
-        cid.to_string(),
+        root.cid.to_string(),
         "bafybeigx4uyebjbq65346xh6cjrt6yshbdudzudhnqecwbzvymslxj7gje"
     );
     assert_eq!((count, largest), (NODE_LINKS + 4, CHUNK_BYTES));

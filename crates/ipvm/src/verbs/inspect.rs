@@ -157,12 +157,15 @@ fn is_list_or_map(bytes: &[u8]) -> bool {
 fn address(head: &[u8], rest: &mut dyn Read) -> io::Result<(Cid, u64)> {
     let mut builder = unixfs::Builder::new();
     let mut ignore = |_| Ok::<(), Infallible>(());
-    let never = |never: Infallible| match never {};
+    let never = |never: Infallible| -> io::Error { match never {} };
     builder.push(head, &mut ignore).map_err(never)?;
     let mut buffer = vec![0; 1 << 20];
     loop {
         match rest.read(&mut buffer) {
-            Ok(0) => return builder.finish(&mut ignore).map_err(never),
+            Ok(0) => {
+                let root = builder.finish(&mut ignore).map_err(never)?;
+                return Ok((root.cid, root.size));
+            }
             Ok(n) => builder
                 .push(buffer.get(..n).unwrap_or_default(), &mut ignore)
                 .map_err(never)?,
