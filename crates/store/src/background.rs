@@ -193,6 +193,7 @@ impl Worker {
         let mut can_end = false;
         for _ in 0..CHECKPOINT_PASSES {
             let done = wal::checkpoint(&conn, &self.main, wal::Mode::Passive)?;
+            failpoint!("checkpoint.copied");
             // What this pass had to copy is what was committed during the one before; less is left now.
             can_end =
                 done.pages - copied < CHECKPOINT_REST_PAGES || done.pages > CHECKPOINT_FORCE_PAGES;

@@ -74,15 +74,19 @@ impl BlockFiles {
             let folder = path.parent().unwrap_or(&self.root).to_path_buf();
             if !folders.contains(&folder) && !folder.is_dir() {
                 fs::create_dir_all(&folder).at(&folder, WRITING)?;
+                failpoint!("block.folder");
                 folders.insert(self.root.clone());
                 folders.insert(self.home.clone());
             }
             self.write_one(&folder, &path, block.data())?;
+            failpoint!("block.renamed");
             folders.insert(folder);
         }
         folders
             .iter()
-            .try_for_each(|folder| sync_folder(folder).at(folder, WRITING))
+            .try_for_each(|folder| sync_folder(folder).at(folder, WRITING))?;
+        failpoint!("block.durable");
+        Ok(())
     }
 
     fn write_one(&self, folder: &Path, path: &Path, data: &[u8]) -> Result<(), StoreError> {
@@ -158,8 +162,12 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
 
 fn write_synced(path: &Path, data: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
+    failpoint!("block.created");
     file.write_all(data)?;
-    file.sync_data()
+    failpoint!("block.written");
+    file.sync_data()?;
+    failpoint!("block.synced");
+    Ok(())
 }
 
 /// Makes the names in a folder durable.

@@ -30,6 +30,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[macro_use]
+mod failpoint;
+
 mod background;
 mod blocks;
 mod conn;

@@ -29,7 +29,9 @@ impl HomeLock {
             .open(&path)
             .at(&path, DOING)?;
         match file.try_lock() {
-            Ok(()) => {}
+            Ok(()) => {
+                failpoint!("lock.taken");
+            }
             Err(TryLockError::WouldBlock) => {
                 return Err(StoreError::Locked {
                     home: home.to_path_buf(),

@@ -181,11 +181,13 @@ fn create(
 ) -> Result<(), StoreError> {
     let work = || {
         conn.execute_batch("PRAGMA query_only=OFF; PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")?;
+        failpoint!("create.wal");
         let transaction = conn.unchecked_transaction()?;
         transaction.execute_batch(tables)?;
         fill(&transaction)?;
         transaction.pragma_update(None, "application_id", application)?;
         transaction.pragma_update(None, "user_version", layout)?;
+        failpoint!("create.filled");
         transaction.commit()
     };
     work().at(path, CREATING)

@@ -68,17 +68,22 @@ impl Store {
         let is_new = !folder.is_dir();
         if is_new {
             std::fs::create_dir_all(&folder).at(&folder, OPENING)?;
+            failpoint!("open.folder");
         }
         let home_lock = HomeLock::take(home)?;
+        failpoint!("open.locked");
         let path = folder.join("main.db");
         let is_new = is_new || !path.exists();
         let conn = conn::open(&path, if is_new { Access::Write } else { Access::Read })?;
+        failpoint!("open.file");
         let meta = schema::open_main(&conn, &path, Access::Read)?;
+        failpoint!("open.tables");
         let main = Pool::new(path, Access::Read);
         if is_new {
             for folder in [folder.as_path(), home] {
                 sync_folder(folder).at(folder, OPENING)?;
             }
+            failpoint!("open.durable");
         } else {
             main.donate(conn);
         }
@@ -257,6 +262,7 @@ impl Drop for Store {
         if let Some(writer) = threads.writer {
             let _ = writer.join();
         }
+        failpoint!("close.written");
         if let Some((thread, background)) = threads.background {
             background.stop();
             self.index.stop();
@@ -273,7 +279,9 @@ impl Store {
     fn tidy_up(&self) {
         if self.index.is_loaded() && self.index.backlog() >= MERGE_IDLE_ROWS {
             let _ = self.index.merge(&mut || {});
+            failpoint!("close.merged");
         }
         let _ = wal::empty_if_large(self.main.path());
+        failpoint!("close.emptied");
     }
 }

@@ -58,6 +58,7 @@ impl Wal {
             .append(true)
             .open(&self.path)
             .and_then(|mut file| file.write_all(&zeros));
+        failpoint!("wal.grown");
         self.len = file_len(&self.path);
     }
 
@@ -80,6 +81,7 @@ impl Wal {
         let _ = conn.busy_timeout(WAL_WAIT);
         let done = checkpoint(conn, main, Mode::Restart);
         let _ = conn.busy_timeout(BUSY_TIMEOUT);
+        failpoint!("wal.bounded");
         self.pages_allowed = match done {
             Ok(done) if done.busy => self.pages_max.max(done.pages.saturating_mul(2)),
             _ => self.pages_max,

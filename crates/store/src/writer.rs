@@ -95,6 +95,7 @@ impl Writer {
             // Ends what the background thread has almost done, so that the next commit starts the WAL over.
             // If a reader is in the way, the WAL grows on and a later attempt succeeds.
             let _ = wal::checkpoint(&self.conn, &self.path, wal::Mode::Passive);
+            failpoint!("wal.ended");
         }
         let committed = self.make_room().and_then(|()| self.commit(&group));
         match committed {
@@ -125,6 +126,7 @@ impl Writer {
     /// One transaction. When it returns, all of the group is on the disk and can be looked up.
     fn commit(&mut self, group: &[Job]) -> Result<(), StoreError> {
         let transaction = self.conn.unchecked_transaction().at(&self.path, STORING)?;
+        failpoint!("commit.begun");
         let mut rows = Vec::new();
         for job in group {
             let table = Tables {
@@ -133,10 +135,13 @@ impl Writer {
                 next_receipt: self.last_receipt + 1 + rows.len() as i64,
             };
             table.apply(&job.batch, &mut rows)?;
+            failpoint!("commit.applied");
         }
         transaction.commit().at(&self.path, STORING)?;
+        failpoint!("commit.durable");
         self.last_receipt = rows.last().map_or(self.last_receipt, |row| row.id);
         self.index.append(&rows);
+        failpoint!("commit.findable");
         let payload: usize = group.iter().map(|job| job.batch.bytes).sum();
         let bytes = payload as u64 + COMMIT_OVERHEAD_BYTES;
         self.wal.wrote(bytes);
@@ -167,6 +172,7 @@ fn finish(group: Vec<Job>, committed: Result<(), StoreError>) -> Result<(), Stor
 fn tell(group: Vec<Job>, committed: &Result<(), StoreError>) {
     for job in group {
         (job.on_durable)(committed.clone());
+        failpoint!("commit.told");
     }
 }
 

@@ -1,8 +1,9 @@
-//! What tests share: small functions as Wasm text, and folders with workflow files.
+//! What tests share: small functions as Wasm text, folders with workflow files, and crashes after a named step.
 //!
 //! For tests only: everything here panics on failure, so that a test says at once what broke.
 #![allow(clippy::expect_used, clippy::panic)]
 
+pub mod failpoint;
 mod folder;
 mod functions;
 mod hostile;

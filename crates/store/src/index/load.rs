@@ -60,6 +60,7 @@ impl Index {
         remove_database(&self.path)?;
         let conn = conn::open(&self.path, Access::Write)?;
         schema::create_index(&conn, &self.path, &self.pair)?;
+        failpoint!("index.created");
         conn::set_up_writer(&conn, &self.path, Durability::Order)?;
         *merger = Some(conn);
         Ok(0)
@@ -138,6 +139,7 @@ impl Index {
                 waiting.clear();
                 if let Some(generation) = generation.start_merge() {
                     self.merge_generation(lock(&self.merger).as_ref(), &generation, &mut || {})?;
+                    failpoint!("index.part_loaded");
                 }
             }
         }
@@ -206,6 +208,7 @@ impl Index {
             self.readers.clear();
             remove_database(&self.path)?;
         }
+        failpoint!("index.thrown_away");
         self.load_locked(&mut through)
     }
 
@@ -229,6 +232,7 @@ fn remove_database(path: &Path) -> Result<(), StoreError> {
             }
             _ => {}
         }
+        failpoint!("index.file_removed");
     }
     Ok(())
 }

@@ -203,7 +203,9 @@ impl Index {
             return Ok(());
         }
         if let Some(generation) = self.tail_mut(Tail::start_merge) {
+            failpoint!("merge.begun");
             self.merge_generation(merger.as_ref(), &generation, between)?;
+            failpoint!("merge.marked");
             self.tail_mut(Tail::finish_merge);
         }
         Ok(())
@@ -230,7 +232,9 @@ impl Index {
                         insert.execute(params![key, id])?;
                     }
                     drop(insert);
+                    failpoint!("merge.inserted");
                     transaction.commit()?;
+                    failpoint!("merge.committed");
                     between();
                 }
             }
