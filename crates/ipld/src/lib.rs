@@ -30,7 +30,7 @@ pub use block::{Block, BlockError};
 pub use cid::Cid;
 pub use ipld_core::ipld::Ipld;
 pub use limits::{Limits, MAX_BLOCK_BYTES, MAX_DEPTH, MAX_ITEMS};
-pub use links::{LinksError, links};
+pub use links::{LinksError, links, links_of_value};
 
 /// The IPLD kind of a value, in the words of error messages.
 #[must_use]

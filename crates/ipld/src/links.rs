@@ -48,7 +48,9 @@ pub fn links(cid: &Cid, block: &[u8]) -> Result<Vec<Cid>, LinksError> {
     }
 }
 
-fn links_of_value(value: &Ipld) -> Vec<Cid> {
+/// The links in a value, in the order in which they are there, each as CIDv1.
+#[must_use]
+pub fn links_of_value(value: &Ipld) -> Vec<Cid> {
     let mut links = Vec::new();
     let mut pending = vec![value];
     while let Some(value) = pending.pop() {

@@ -32,6 +32,24 @@ pub(crate) struct Entry {
     pub(crate) cid: Option<Cid>,
 }
 
+impl Entry {
+    /// Whether it is a file that was never completed.
+    pub(crate) fn is_partial(&self) -> bool {
+        let name = self.path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(TEMPORARY))
+    }
+}
+
+/// Removes a file that may be gone already.
+pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StoreError::io(path, "removing a block file", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl BlockFiles {
     pub(crate) fn new(home: &Path) -> Self {
         Self {

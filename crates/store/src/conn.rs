@@ -2,6 +2,7 @@
 
 use crate::error::{Context, StoreError};
 use crate::limits::{BUSY_TIMEOUT, READERS_KEPT, STATEMENTS_KEPT};
+use crate::schema;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
@@ -71,10 +72,21 @@ pub(crate) fn set_up_writer(
         .at(path, OPENING)
 }
 
+/// Whether the commits of a connection set up with [`Durability::Order`] wait for the disk nevertheless.
+pub(crate) fn wait_for_disk(conn: &Connection, wait: bool) -> rusqlite::Result<()> {
+    conn.execute_batch(if wait {
+        "PRAGMA synchronous=FULL"
+    } else {
+        "PRAGMA synchronous=NORMAL"
+    })
+}
+
 /// Readers of one database. Each use takes a connection of its own, so that readers never wait for each other.
 pub(crate) struct Pool {
     path: PathBuf,
     access: Access,
+    /// See [`MainMeta::stand_in`](crate::schema::MainMeta::stand_in).
+    stand_in: &'static str,
     idle: Mutex<Vec<Connection>>,
     /// Counts [`Pool::clear`]: a connection from before it is not put back.
     epoch: AtomicU64,
@@ -85,9 +97,15 @@ impl Pool {
         Self {
             path,
             access,
+            stand_in: "",
             idle: Mutex::default(),
             epoch: AtomicU64::new(0),
         }
+    }
+
+    /// The same, whose connections are prepared for an old layout.
+    pub(crate) fn with_stand_in(self, stand_in: &'static str) -> Self {
+        Self { stand_in, ..self }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -111,7 +129,11 @@ impl Pool {
         let idle = lock(&self.idle).pop();
         let conn = match idle {
             Some(conn) => conn,
-            None => open(&self.path, self.access)?,
+            None => {
+                let conn = open(&self.path, self.access)?;
+                schema::prepare_reader(&conn, self.stand_in).at(&self.path, OPENING)?;
+                conn
+            }
         };
         let value = read(&conn)?;
         if epoch == self.epoch.load(Ordering::Acquire) {

@@ -9,12 +9,14 @@ use std::path::PathBuf;
 pub enum VerifyPart {
     /// The structure of `main.db`.
     Database,
-    /// Receipts: hash, keys, and whether the index finds them.
+    /// Receipts: hash, signature, keys, and whether the index finds them.
     Receipts,
-    /// Blocks: hash, in rows and files.
+    /// Blocks: hash, in rows and files, and the signatures of those that are tokens.
     Blocks,
     /// Runs and steps.
     Runs,
+    /// What is referred to and not there.
+    Links,
     /// Files that no row names.
     Files,
 }
@@ -62,6 +64,25 @@ pub enum Finding {
         /// What is wrong.
         message: String,
     },
+    /// A pin leads to nothing.
+    #[error(
+        "{cid} is pinned and not here; add it again, or let it go with `ipvm store unpin {cid}`"
+    )]
+    Pin {
+        /// What is pinned.
+        cid: Box<Cid>,
+    },
+    /// Something that is referred to is not there. Only a part of its holder is damage: that arguments or results name
+    /// what was never here is allowed.
+    #[error("{cid}, {} by {holder}, is not here", if *.part { "needed" } else { "named" })]
+    Missing {
+        /// What is not there.
+        cid: Box<Cid>,
+        /// What refers to it.
+        holder: String,
+        /// Whether the holder cannot be used without it.
+        part: bool,
+    },
     /// A file that no row names: left by a crash, or put there by somebody. Harmless.
     #[error("{path} belongs to nothing and can be deleted")]
     StrayFile {
@@ -71,10 +92,13 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// Whether something was lost or would be answered wrongly. A stray file is no damage.
+    /// Whether something was lost or would be answered wrongly. A stray file is none.
     #[must_use]
     pub fn is_damage(&self) -> bool {
-        !matches!(self, Self::StrayFile { .. })
+        !matches!(
+            self,
+            Self::StrayFile { .. } | Self::Missing { part: false, .. }
+        )
     }
 }
 
@@ -103,6 +127,14 @@ pub struct VerifySummary {
     pub blocks: u64,
     /// Runs checked.
     pub runs: u64,
+    /// Pins checked.
+    pub pins: u64,
+    /// Signatures found valid.
+    pub signatures: u64,
+    /// Things that arguments or results name and that are not here.
+    pub missing: u64,
+    /// Blocks that were given up for space and can be made again.
+    pub evicted: u64,
     /// Findings that are damage.
     pub damage: u64,
     /// Files that belong to nothing.

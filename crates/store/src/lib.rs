@@ -35,14 +35,20 @@ mod failpoint;
 
 mod background;
 mod blocks;
+mod compact;
 mod conn;
 mod error;
+mod evict;
 mod finding;
+mod gc;
+mod ids;
 mod index;
 mod key;
 mod limits;
 mod lock;
+mod marks;
 mod options;
+mod pins;
 mod prefix;
 mod prepare;
 mod queue;
@@ -50,7 +56,9 @@ mod read;
 mod runs;
 mod schema;
 mod store;
+mod sweep;
 mod tail;
+mod tokens;
 mod types;
 mod verify;
 mod wal;
@@ -62,14 +70,17 @@ extern crate self as ipvm_store;
 mod tests;
 
 pub use error::StoreError;
+pub use evict::Evicted;
 pub use finding::{Finding, VerifyEvent, VerifyPart, VerifySummary};
+pub use gc::{GcOptions, GcPart, GcReport, Keep};
 pub use limits::{
     BATCH_BYTES_MAX, BATCH_ITEMS_MAX, BLOCK_BYTES_MAX, INLINE_BYTES_MAX, PAGE_ROWS_MAX,
     PREFIX_CHARS_MIN, PREFIX_FOUND_MAX, PREFIX_ROWS_MAX, RECEIPTS_PER_KEY_MAX,
 };
 pub use store::Store;
+pub use tokens::{ReceiptRefs, Tokens};
 pub use types::{
-    Batch, KeysOf, NewReceipt, NewRun, OnDurable, ReceiptId, ReceiptKeys, RunFilter, RunId,
-    RunInfo, RunStatus, RunUpdate, Stat, StepInfo, StepReceipt, StepState, StepUpdate,
+    Batch, KeysOf, NewReceipt, NewRun, OnDurable, Pin, PinKind, ReceiptId, ReceiptKeys, RunFilter,
+    RunId, RunInfo, RunStatus, RunUpdate, Stat, StepInfo, StepReceipt, StepState, StepUpdate,
     StoredReceipt,
 };

@@ -93,3 +93,19 @@ pub const PREFIX_FOUND_MAX: usize = 16;
 pub(crate) const WALK_ROWS: usize = 4_096;
 /// Rows read per transaction when the tail is loaded.
 pub(crate) const LOAD_ROWS: usize = 65_536;
+/// Rows deleted by one transaction of a collection: tens of milliseconds, and a bounded WAL.
+pub(crate) const SWEEP_ROWS: usize = 4_096;
+/// Pages returned to the system between two checkpoints.
+pub(crate) const SHRINK_PAGES: i64 = 4_096;
+/// Unused part of `main.db`, as a divisor of its pages, from which on writing it anew is worth its time and space. Only
+/// for files that cannot give pages back otherwise.
+pub(crate) const VACUUM_SHARE: i64 = 4;
+/// Fewest unused pages for that: 16 MiB.
+pub(crate) const VACUUM_PAGES_MIN: i64 = 4_096;
+/// Blocks that are looked at to see whether a result is there whole. One with more counts as whole; reading it says
+/// what is missing.
+pub(crate) const WHOLE_BLOCKS_MAX: usize = 100_000;
+/// Bytes of receipts or blocks that are checked at a time.
+pub(crate) const VERIFY_BYTES: usize = 8 << 20;
+/// Fewest rows that are worth a thread.
+pub(crate) const VERIFY_SHARE_MIN: usize = 64;

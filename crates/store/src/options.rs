@@ -17,6 +17,8 @@ pub(crate) struct Tuning {
     pub(crate) rebuild_rows: usize,
     /// See [`limits::WAL_PAGES_MAX`].
     pub(crate) wal_pages_max: i64,
+    /// See [`limits::SWEEP_ROWS`].
+    pub(crate) sweep_rows: usize,
     /// Largest size of `main.db` in pages; `None` for SQLite's own limit.
     pub(crate) main_pages_max: Option<u32>,
 }
@@ -30,6 +32,7 @@ impl Default for Tuning {
             merge_rows_max: limits::MERGE_ROWS_MAX,
             rebuild_rows: limits::REBUILD_ROWS,
             wal_pages_max: limits::WAL_PAGES_MAX,
+            sweep_rows: limits::SWEEP_ROWS,
             main_pages_max: None,
         }
     }

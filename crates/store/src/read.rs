@@ -13,6 +13,7 @@ const READING: &str = "reading a block";
 const READING_RECEIPT: &str = "reading a receipt";
 
 /// A row of `block`, found by its CID.
+#[derive(Clone)]
 pub(crate) struct BlockFound {
     pub(crate) id: i64,
     /// Length in bytes, as the row says.
@@ -185,7 +186,7 @@ impl Store {
         (self.keys_of)(&receipt.block)
     }
 
-    fn read_receipt(
+    pub(crate) fn read_receipt(
         &self,
         conn: &Connection,
         id: i64,
@@ -218,7 +219,11 @@ impl Store {
     }
 
     /// The row of a block. `data` of a block that is a row is read only if wanted, else it is empty.
-    fn find_block(&self, cid: &Cid, with_data: bool) -> Result<Option<BlockFound>, StoreError> {
+    pub(crate) fn find_block(
+        &self,
+        cid: &Cid,
+        with_data: bool,
+    ) -> Result<Option<BlockFound>, StoreError> {
         let path = self.main.path();
         let sql = if with_data {
             "SELECT id, size, data FROM block WHERE k_cid = ?1 AND cid = ?2"

@@ -4,6 +4,7 @@ use crate::Store;
 use crate::error::{Context, StoreError};
 use crate::index::with_suffix;
 use crate::limits::PAGE_ROWS_MAX;
+use crate::schema::Fact;
 use crate::types::{ReceiptId, RunFilter, RunId, RunInfo, RunStatus, Stat, StepInfo, StepState};
 use crate::wal::file_len;
 use ipvm_ipld::Cid;
@@ -130,7 +131,7 @@ impl Store {
         })
     }
 
-    /// Sizes and counts. Rows are never deleted, so the newest row number is the count, which needs no scan.
+    /// Sizes and counts. Rows are counted by the newest row number and by how many were deleted, which needs no scan.
     ///
     /// # Errors
     /// [`StoreError::Damaged`], or what the system said.
@@ -138,7 +139,7 @@ impl Store {
         let path = self.main.path();
         let sql = "SELECT (SELECT max(id) FROM receipt), (SELECT max(id) FROM block),
             (SELECT count(*) FROM block WHERE data IS NULL), (SELECT sum(size) FROM block WHERE data IS NULL),
-            (SELECT count(*) FROM run)";
+            (SELECT count(*) FROM run), (SELECT count(*) FROM pin)";
         let counts = self.main.with(|conn| {
             let number = |row: &Row<'_>, column| {
                 Ok::<_, rusqlite::Error>(
@@ -147,18 +148,30 @@ impl Store {
                         .unsigned_abs(),
                 )
             };
+            let fact = |fact: Fact| fact.get(conn).map(i64::unsigned_abs);
             conn.query_row(sql, params![], |row| {
+                let receipts = number(row, 0)?.max(fact(Fact::LastReceipt)?);
                 Ok([
-                    number(row, 0)?,
-                    number(row, 1)?,
+                    receipts.saturating_sub(fact(Fact::ReceiptsDropped)?),
+                    number(row, 1)?.saturating_sub(fact(Fact::BlockGaps)?),
                     number(row, 2)?,
                     number(row, 3)?,
                     number(row, 4)?,
+                    number(row, 5)?,
+                    fact(Fact::LimitBytes)?,
                 ])
             })
             .at(path, COUNTING)
         })?;
-        let [receipts, blocks, block_files, block_file_bytes, runs] = counts;
+        let [
+            receipts,
+            blocks,
+            block_files,
+            block_file_bytes,
+            runs,
+            pins,
+            limit,
+        ] = counts;
         let index = self.index.path();
         Ok(Stat {
             receipts,
@@ -166,6 +179,8 @@ impl Store {
             block_files,
             block_file_bytes,
             runs,
+            pins,
+            limit: (limit > 0).then_some(limit),
             main_bytes: file_len(path),
             wal_bytes: file_len(&with_suffix(path, "-wal")),
             index_bytes: file_len(index) + file_len(&with_suffix(index, "-wal")),

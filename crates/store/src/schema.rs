@@ -1,4 +1,6 @@
-//! The tables of `main.db` and `index.db`, and how a file is recognised.
+//! The tables of `main.db` and `index.db`, how a file is recognised, and how an older one becomes a newer one.
+//!
+//! A new `main.db` is made as the first layout and led through every migration, so that there is one way to each layout.
 
 use crate::conn::Access;
 use crate::error::{Context, StoreError};
@@ -10,8 +12,10 @@ use std::path::Path;
 const MAIN_APPLICATION: i64 = 0x4950_564d;
 /// Marks `index.db` in its header: "IPVi".
 const INDEX_APPLICATION: i64 = 0x4950_5669;
+/// The first layout number of `main.db`.
+const FIRST_LAYOUT: i64 = 1;
 /// Layout number of `main.db` that this program writes, and the newest that it reads.
-const MAIN_LAYOUT: i64 = 1;
+pub(crate) const MAIN_LAYOUT: i64 = FIRST_LAYOUT + MIGRATIONS.len() as i64;
 /// Layout number of `index.db`; any other is rebuilt.
 const INDEX_LAYOUT: i64 = 1;
 /// Bytes of the random id that binds the two files to each other.
@@ -19,11 +23,27 @@ pub(crate) const PAIR_BYTES: usize = 16;
 
 const CREATING: &str = "creating the tables";
 const RECOGNISING: &str = "reading the header";
+const MIGRATING: &str = "bringing it to the newest layout";
 
-/// `receipt` is only appended to. Its keys have no index here: indexes on random keys inside the commit cost more
+/// A step from one layout of `main.db` to the next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Migration {
+    /// What makes the next layout of it, in one transaction.
+    sql: &'static str,
+    /// Empty tables in the place of those that it adds: with them a reader reads the layout before it.
+    stand_in: &'static str,
+}
+
+/// In order: the first leads from layout 1 to layout 2.
+const MIGRATIONS: [Migration; 1] = [Migration {
+    sql: LAYOUT_2,
+    stand_in: LAYOUT_2_STAND_IN,
+}];
+
+/// Layout 1. `receipt` is only appended to. Its keys have no index here: indexes on random keys inside the commit cost more
 /// than the receipts themselves, so they live in `index.db`. A block without `data` is a file. A step without a
 /// row is pending.
-const MAIN_TABLES: &str = "
+const LAYOUT_1: &str = "
 CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE receipt(id INTEGER PRIMARY KEY, k_cid INTEGER NOT NULL, k_task INTEGER NOT NULL, k_comp INTEGER,
     block BLOB NOT NULL) STRICT;
@@ -40,6 +60,77 @@ CREATE TABLE step(run INTEGER NOT NULL REFERENCES run(id), idx INTEGER NOT NULL,
     receipt INTEGER, PRIMARY KEY(run, idx)) STRICT, WITHOUT ROWID;
 ";
 
+/// Layout 2: what is kept, and what was taken away.
+///
+/// `pin`: roots beside the runs. `dropped`: receipts that are deleted here and perhaps not yet in `index.db`.
+/// `evicted`: blocks that can be made again and were given up for space. `fact`: see [`Fact`]. Content that was added
+/// before there were pins may have no other root; the first collection pins it.
+const LAYOUT_2: &str = "
+CREATE TABLE pin(cid BLOB PRIMARY KEY, kind INTEGER NOT NULL, since INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE dropped(id INTEGER PRIMARY KEY, k_cid INTEGER NOT NULL, k_task INTEGER NOT NULL, k_comp INTEGER) STRICT;
+CREATE TABLE evicted(id INTEGER PRIMARY KEY, k_cid INTEGER NOT NULL, cid BLOB NOT NULL) STRICT;
+CREATE INDEX evicted_key ON evicted(k_cid);
+CREATE TABLE fact(name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO fact SELECT 'unpinned_through', max(id) FROM block HAVING max(id) IS NOT NULL;
+";
+const LAYOUT_2_STAND_IN: &str = "
+CREATE TEMP TABLE pin(cid, kind, since);
+CREATE TEMP TABLE dropped(id, k_cid, k_task, k_comp);
+CREATE TEMP TABLE evicted(id, k_cid, cid);
+CREATE TEMP TABLE fact(name, value);
+";
+
+/// A number that belongs to the whole store, a row of `fact`. One that has no row is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fact {
+    /// Newest receipt that there ever was, as of the last time that one was deleted.
+    LastReceipt,
+    /// Newest run that there ever was, likewise.
+    LastRun,
+    /// Receipts deleted so far.
+    ReceiptsDropped,
+    /// Numbers up to that of the newest block that no block has.
+    BlockGaps,
+    /// Newest block from before there were pins.
+    UnpinnedThrough,
+    /// Bytes that the home may grow to; 0 for no limit.
+    LimitBytes,
+}
+
+impl Fact {
+    fn name(self) -> &'static str {
+        match self {
+            Self::LastReceipt => "last_receipt",
+            Self::LastRun => "last_run",
+            Self::ReceiptsDropped => "receipts_dropped",
+            Self::BlockGaps => "block_gaps",
+            Self::UnpinnedThrough => "unpinned_through",
+            Self::LimitBytes => "limit_bytes",
+        }
+    }
+
+    /// Its value.
+    pub(crate) fn get(self, conn: &Connection) -> rusqlite::Result<i64> {
+        conn.prepare_cached("SELECT value FROM fact WHERE name = ?1")?
+            .query_row([self.name()], |row| row.get(0))
+            .optional()
+            .map(Option::unwrap_or_default)
+    }
+
+    /// Replaces its value.
+    pub(crate) fn set(self, conn: &Connection, value: i64) -> rusqlite::Result<()> {
+        let sql = "INSERT INTO fact(name, value) VALUES(?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
+        conn.prepare_cached(sql)?
+            .execute(params![self.name(), value])
+            .map(drop)
+    }
+
+    /// Adds to its value.
+    pub(crate) fn add(self, conn: &Connection, more: i64) -> rusqlite::Result<()> {
+        self.set(conn, self.get(conn)?.saturating_add(more))
+    }
+}
+
 /// `watermark` is the newest receipt that the tables cover, `mark_key` that receipt's `k_cid`.
 const INDEX_TABLES: &str = "
 CREATE TABLE meta(one INTEGER PRIMARY KEY CHECK(one = 1), pair BLOB NOT NULL, watermark INTEGER NOT NULL,
@@ -54,10 +145,14 @@ CREATE TABLE by_comp(key INTEGER, id INTEGER, PRIMARY KEY(key, id)) STRICT, WITH
 pub(crate) struct MainMeta {
     pub(crate) pair: [u8; PAIR_BYTES],
     pub(crate) salt: [u8; SALT_BYTES],
-    /// Newest row of `receipt`, 0 if there is none.
+    /// Newest receipt that there ever was, 0 if there was none.
     pub(crate) last_receipt: i64,
-    /// Newest row of `run`, 0 if there is none.
+    /// Newest run that there ever was, 0 if there was none.
     pub(crate) last_run: i64,
+    /// Whether something was ever evicted and is not forgotten.
+    pub(crate) evicted: bool,
+    /// What every connection has to run first: stands in for tables that the layout lacks.
+    pub(crate) stand_in: &'static str,
 }
 
 /// How far an index goes.
@@ -69,21 +164,22 @@ pub(crate) struct Mark {
     pub(crate) key: i64,
 }
 
-/// Recognises `main.db`, creating its tables in a new file, and reads its fixed values.
+/// Recognises `main.db` and reads its fixed values. For a handle that writes, makes the tables of a new file and brings
+/// those of an older one to the newest layout; a reader reads older layouts as they are.
 pub(crate) fn open_main(
     conn: &Connection,
     path: &Path,
     access: Access,
 ) -> Result<MainMeta, StoreError> {
-    let not_ours = |reason: String| StoreError::NotAStore {
-        path: path.to_path_buf(),
-        reason,
-    };
+    let writes = access != Access::ReadOnly;
+    let mut stand_in = "";
     match header(conn, path)? {
-        (0, 0) if is_empty(conn, path)? => match access {
-            Access::Write | Access::Read => create_main(conn, path)?,
-            Access::ReadOnly => return Err(not_ours("it is empty".into())),
-        },
+        (0, 0) if is_empty(conn, path)? => {
+            if !writes {
+                return Err(not_ours(path, "it is empty"));
+            }
+            create_main(conn, path)?;
+        }
         (MAIN_APPLICATION, MAIN_LAYOUT) => {}
         (MAIN_APPLICATION, found) if found > MAIN_LAYOUT => {
             return Err(StoreError::NewerLayout {
@@ -92,26 +188,91 @@ pub(crate) fn open_main(
                 known: MAIN_LAYOUT,
             });
         }
+        (MAIN_APPLICATION, found) if found >= FIRST_LAYOUT => {
+            let steps = missing(found);
+            if writes {
+                migrate(conn, path, found, steps)?;
+            } else {
+                stand_in = steps.first().map_or("", |step| step.stand_in);
+                prepare_reader(conn, stand_in).at(path, RECOGNISING)?;
+            }
+        }
         (application, layout) => {
-            return Err(not_ours(format!(
-                "its header says application {application:#x}, layout {layout}"
-            )));
+            let reason = format!("its header says application {application:#x}, layout {layout}");
+            return Err(not_ours(path, &reason));
         }
     }
+    read_meta(conn, path, stand_in)
+}
+
+/// The steps from this layout to the newest.
+fn missing(layout: i64) -> &'static [Migration] {
+    let done = usize::try_from(layout - FIRST_LAYOUT).unwrap_or(0);
+    MIGRATIONS.get(done..).unwrap_or_default()
+}
+
+/// Makes empty tables, seen by this connection only, for those that an old layout lacks.
+pub(crate) fn prepare_reader(conn: &Connection, stand_in: &str) -> rusqlite::Result<()> {
+    if stand_in.is_empty() {
+        return Ok(());
+    }
+    conn.execute_batch("PRAGMA temp_store=MEMORY")?;
+    conn.execute_batch(stand_in)
+}
+
+fn not_ours(path: &Path, reason: &str) -> StoreError {
+    StoreError::NotAStore {
+        path: path.to_path_buf(),
+        reason: reason.to_owned(),
+    }
+}
+
+fn read_meta(
+    conn: &Connection,
+    path: &Path,
+    stand_in: &'static str,
+) -> Result<MainMeta, StoreError> {
     let sql = "SELECT (SELECT value FROM meta WHERE key = 'pair'), (SELECT value FROM meta WHERE key = 'salt'),
-        (SELECT max(id) FROM receipt), (SELECT max(id) FROM run)";
-    conn.query_row(sql, [], |row| {
+        (SELECT max(id) FROM receipt), (SELECT max(id) FROM run), EXISTS(SELECT 1 FROM evicted)";
+    let meta = conn.query_row(sql, [], |row| {
+        let newest = |column, fact: Fact| {
+            let living: Option<i64> = row.get(column)?;
+            Ok::<_, rusqlite::Error>(living.unwrap_or(0).max(fact.get(conn)?))
+        };
         Ok(MainMeta {
             pair: row.get(0)?,
             salt: row.get(1)?,
-            last_receipt: row.get::<_, Option<i64>>(2)?.unwrap_or(0),
-            last_run: row.get::<_, Option<i64>>(3)?.unwrap_or(0),
+            last_receipt: newest(2, Fact::LastReceipt)?,
+            last_run: newest(3, Fact::LastRun)?,
+            evicted: row.get(4)?,
+            stand_in,
         })
-    })
-    .map_err(|error| match error.sqlite_error_code() {
-        None => not_ours("its meta table is incomplete".into()),
+    });
+    meta.map_err(|error| match error.sqlite_error_code() {
+        None => not_ours(path, "its meta table is incomplete"),
         Some(_) => StoreError::sqlite(path, "reading the meta table", &error),
     })
+}
+
+/// Leads a database from layout `from` through `steps`. Each is one transaction: a crash leaves the layout before it
+/// or the one after it.
+fn migrate(
+    conn: &Connection,
+    path: &Path,
+    from: i64,
+    steps: &[Migration],
+) -> Result<(), StoreError> {
+    let work = || {
+        conn.execute_batch("PRAGMA query_only=OFF; PRAGMA synchronous=FULL;")?;
+        for (layout, step) in (from + 1..).zip(steps) {
+            let transaction = conn.unchecked_transaction()?;
+            transaction.execute_batch(step.sql)?;
+            transaction.pragma_update(None, "user_version", layout)?;
+            transaction.commit()?;
+        }
+        conn.execute_batch("PRAGMA query_only=ON")
+    };
+    work().at(path, MIGRATING)
 }
 
 /// Application id and layout number of a database.
@@ -136,10 +297,17 @@ fn create_main(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     let mut random = [0_u8; PAIR_BYTES + SALT_BYTES];
     draw(&mut random, path)?;
     let (pair, salt) = random.split_at(PAIR_BYTES);
+    // Pages that are given back can leave the file without writing it anew.
+    let settings = "PRAGMA query_only=OFF; PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;";
+    conn.execute_batch(settings).at(path, CREATING)?;
+    let tables: Vec<&str> = [LAYOUT_1]
+        .into_iter()
+        .chain(MIGRATIONS.iter().map(|step| step.sql))
+        .collect();
     create(
         conn,
         path,
-        MAIN_TABLES,
+        &tables.concat(),
         MAIN_APPLICATION,
         MAIN_LAYOUT,
         |conn| {

@@ -2,7 +2,7 @@
 
 use crate::background::Background;
 use crate::blocks::{BlockFiles, sync_folder};
-use crate::conn::{self, Access, Pool, lock};
+use crate::conn::{self, Access, Durability, Pool, lock};
 use crate::error::{Context, StoreError};
 use crate::index::Index;
 use crate::key::Keyer;
@@ -15,8 +15,9 @@ use crate::schema::{self, MainMeta};
 use crate::types::{Batch, KeysOf, OnDurable, RunId};
 use crate::wal;
 use crate::writer::Writer;
+use rusqlite::Connection;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 
@@ -31,10 +32,12 @@ pub struct Store {
     pub(crate) files: BlockFiles,
     pub(crate) keyer: Keyer,
     pub(crate) keys_of: KeysOf,
-    tuning: Tuning,
+    pub(crate) tuning: Tuning,
     /// Newest receipt at opening.
     last_receipt: i64,
     last_run: AtomicI64,
+    /// Whether a block that is not there may have been evicted.
+    pub(crate) evicted: AtomicBool,
     queue: Arc<Queue>,
     threads: Mutex<Threads>,
     /// `None` for a handle that only reads. Last, so that it is given back after all else is closed.
@@ -119,7 +122,7 @@ impl Store {
         }
         let conn = conn::open(&path, Access::ReadOnly)?;
         let meta = schema::open_main(&conn, &path, Access::ReadOnly)?;
-        let main = Pool::new(path, Access::ReadOnly);
+        let main = Pool::new(path, Access::ReadOnly).with_stand_in(meta.stand_in);
         main.donate(conn);
         Ok(Self::assemble(home, keys_of, tuning, main, &meta, None))
     }
@@ -155,6 +158,7 @@ impl Store {
             tuning,
             last_receipt: meta.last_receipt,
             last_run: AtomicI64::new(meta.last_run),
+            evicted: AtomicBool::new(meta.evicted),
             queue: Arc::default(),
             threads: Mutex::default(),
             home_lock,
@@ -201,6 +205,21 @@ impl Store {
             Ok(batch) => self.queue.push(Job { batch, on_durable }),
             Err(error) => on_durable(Err(error)),
         }
+    }
+
+    /// A connection for writing beside the writer's thread, which has nothing to do: `&mut` keeps everybody else away
+    /// while it is used, and what was submitted is on the disk.
+    pub(crate) fn own_writer(&mut self) -> Result<Connection, StoreError> {
+        if self.home_lock.is_none() {
+            return Err(StoreError::ReadOnlyHandle);
+        }
+        if lock(&self.threads).writer.is_some() {
+            self.commit(Batch::new())?;
+        }
+        let path = self.main.path();
+        let conn = conn::open(path, Access::Write)?;
+        conn::set_up_writer(&conn, path, Durability::EveryCommit)?;
+        Ok(conn)
     }
 
     fn start_writer(&self) -> Result<(), StoreError> {

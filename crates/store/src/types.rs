@@ -223,6 +223,50 @@ pub struct StepInfo {
     pub receipt: Option<ReceiptId>,
 }
 
+/// Why something is kept although no run refers to it. The later includes the earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PinKind {
+    /// Somebody wants it here.
+    Pinned,
+    /// Somebody wants it here and open to everybody.
+    Public,
+}
+
+impl PinKind {
+    /// The number that stands for it in `pin.kind`.
+    pub(crate) fn code(self) -> i64 {
+        match self {
+            Self::Pinned => 0,
+            Self::Public => 1,
+        }
+    }
+
+    /// The inverse of [`PinKind::code`].
+    pub(crate) fn from_code(code: i64) -> Option<Self> {
+        [Self::Pinned, Self::Public]
+            .into_iter()
+            .find(|kind| kind.code() == code)
+    }
+}
+
+/// A root: it, and all that it links to, is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// What is kept.
+    pub cid: Cid,
+    /// Why.
+    pub kind: PinKind,
+    /// Since when, in seconds since the epoch.
+    pub since: i64,
+}
+
+/// A change of the pins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PinChange {
+    Pin(Pin),
+    Unpin(Cid),
+}
+
 /// Things that are stored together or not at all.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
@@ -231,6 +275,7 @@ pub struct Batch {
     pub(crate) runs: Vec<NewRun>,
     pub(crate) run_updates: Vec<RunUpdate>,
     pub(crate) steps: Vec<StepUpdate>,
+    pub(crate) pins: Vec<PinChange>,
 }
 
 impl Batch {
@@ -270,6 +315,18 @@ impl Batch {
         self
     }
 
+    /// Adds a pin. Of two for the same CID the one that opens it to more counts.
+    pub fn pin(&mut self, pin: Pin) -> &mut Self {
+        self.pins.push(PinChange::Pin(pin));
+        self
+    }
+
+    /// Takes the pin of a CID away, whatever its kind, if it has one.
+    pub fn unpin(&mut self, cid: Cid) -> &mut Self {
+        self.pins.push(PinChange::Unpin(cid));
+        self
+    }
+
     /// Whether there is nothing to store.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -284,6 +341,7 @@ impl Batch {
             + self.runs.len()
             + self.run_updates.len()
             + self.steps.len()
+            + self.pins.len()
     }
 
     /// Bytes of the blocks and receipts in it; at most [`BATCH_BYTES_MAX`](crate::BATCH_BYTES_MAX).
@@ -316,6 +374,10 @@ pub struct Stat {
     pub block_file_bytes: u64,
     /// Runs.
     pub runs: u64,
+    /// Pins.
+    pub pins: u64,
+    /// Bytes that the home may grow to.
+    pub limit: Option<u64>,
     /// Bytes of `main.db`.
     pub main_bytes: u64,
     /// Bytes of the WAL of `main.db`, including what is reserved ahead.

@@ -1,14 +1,19 @@
-//! Checking everything: the database's structure, every hash, the index against the truth, files without a row.
+//! Checking everything: the database's structure, every hash, every signature, the index against the truth, what pins
+//! and links lead to, files without a row.
 
 use crate::Store;
 use crate::error::{Context, StoreError};
 use crate::finding::{Finding, VerifyEvent, VerifyPart, VerifySummary};
-use crate::limits::WALK_ROWS;
+use crate::limits::{VERIFY_BYTES, VERIFY_SHARE_MIN, WALK_ROWS};
+use crate::marks::{Holder, Marks, Missing};
 use crate::read::BlockFound;
 use crate::tail::{KeyKind, KeyRow};
-use crate::types::{ReceiptId, RunId};
-use ipvm_ipld::Cid;
+use crate::tokens::Tokens;
+use crate::types::{Pin, ReceiptId, RunId};
+use ipvm_ipld::{Cid, cid_of, codec};
 use rusqlite::{Row, params};
+use std::cell::RefCell;
+use std::thread;
 
 const VERIFYING: &str = "verifying";
 /// Messages taken from SQLite's own check.
@@ -21,22 +26,58 @@ struct IndexCount {
     expected: [u64; 3],
 }
 
+impl IndexCount {
+    fn expect(&mut self, keys: &KeyRow) {
+        if keys.id <= self.mark {
+            for (kind, expected) in KeyKind::ALL.into_iter().zip(&mut self.expected) {
+                *expected += u64::from(keys.key(kind).is_some());
+            }
+        }
+    }
+}
+
+/// Checks what was read of some rows.
+type Check<'f, 'v, T> = &'f mut dyn FnMut(&mut Verifier<'v>, &[T]) -> Result<(), StoreError>;
+
 /// One pass over a store.
 struct Verifier<'a> {
     store: &'a Store,
+    tokens: Option<&'a dyn Tokens>,
     tell: &'a mut dyn FnMut(VerifyEvent),
     summary: VerifySummary,
 }
 
 impl Store {
-    /// Checks every receipt, block, run and index entry, and tells `tell` as it goes. Damage is a finding and not
-    /// an error.
+    /// Checks every receipt, block, run, pin and index entry, but no signatures and no links, which needs
+    /// [`Store::verify_with`]. Tells `tell` as it goes. Damage is a finding and not an error.
     ///
     /// # Errors
     /// What keeps the check from going on: the system, or a closed store.
     pub fn verify(&self, tell: &mut dyn FnMut(VerifyEvent)) -> Result<VerifySummary, StoreError> {
+        self.check(None, tell)
+    }
+
+    /// As [`Store::verify`], and checks every signature, and that all is there that runs, pins and reusable receipts
+    /// link to.
+    ///
+    /// # Errors
+    /// As [`Store::verify`].
+    pub fn verify_with(
+        &self,
+        tokens: &dyn Tokens,
+        tell: &mut dyn FnMut(VerifyEvent),
+    ) -> Result<VerifySummary, StoreError> {
+        self.check(Some(tokens), tell)
+    }
+
+    fn check(
+        &self,
+        tokens: Option<&dyn Tokens>,
+        tell: &mut dyn FnMut(VerifyEvent),
+    ) -> Result<VerifySummary, StoreError> {
         let mut verifier = Verifier {
             store: self,
+            tokens,
             tell,
             summary: VerifySummary::default(),
         };
@@ -44,17 +85,23 @@ impl Store {
         verifier.receipts()?;
         verifier.blocks()?;
         verifier.runs()?;
+        let pinned = verifier.pins();
+        verifier.survive(pinned)?;
+        if let Some(tokens) = tokens {
+            verifier.links(tokens)?;
+        }
         verifier.files()?;
+        verifier.evicted()?;
         Ok(verifier.summary)
     }
 }
 
-impl Verifier<'_> {
+impl<'v> Verifier<'v> {
     fn find(&mut self, finding: Finding) {
-        if finding.is_damage() {
-            self.summary.damage += 1;
-        } else {
-            self.summary.stray_files += 1;
+        match &finding {
+            Finding::StrayFile { .. } => self.summary.stray_files += 1,
+            Finding::Missing { part: false, .. } => self.summary.missing += 1,
+            _ => self.summary.damage += 1,
         }
         (self.tell)(VerifyEvent::Finding(finding));
     }
@@ -106,13 +153,15 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// Walks a table by `id` in short transactions and calls `visit` with each row.
-    fn walk(
+    /// Walks a table by `id` in short transactions, and calls `check` with what `read` makes of the rows, so many at a
+    /// time that memory stays flat. `read` also says how many bytes it made.
+    fn walk<T>(
         &mut self,
         part: VerifyPart,
         table: &str,
         columns: &str,
-        visit: &mut dyn FnMut(&mut Self, &Row<'_>) -> Result<(), StoreError>,
+        read: fn(&Row<'_>) -> rusqlite::Result<(T, usize)>,
+        check: Check<'_, 'v, T>,
     ) -> Result<(), StoreError> {
         let store = self.store;
         let path = store.main.path();
@@ -124,56 +173,65 @@ impl Verifier<'_> {
                 conn.query_row(&newest, [], |row| row.get::<_, Option<i64>>(0))
                     .at(path, VERIFYING)
             })?;
-            let seen = done;
-            store.main.with(|conn| {
-                let mut select = conn.prepare_cached(&sql).at(path, VERIFYING)?;
-                let mut rows = select
-                    .query(params![after, WALK_ROWS as i64])
-                    .at(path, VERIFYING)?;
-                while let Some(row) = rows.next().at(path, VERIFYING)? {
-                    after = row.get(0).at(path, VERIFYING)?;
-                    done += 1;
-                    visit(self, row)?;
-                }
-                Ok(())
-            })?;
+            let mut page = Vec::new();
+            // What was read before a torn page is checked all the same.
+            let walked = store.main.with(|conn| {
+                let mut rows = || -> rusqlite::Result<()> {
+                    let mut select = conn.prepare_cached(&sql)?;
+                    let mut rows = select.query(params![after, WALK_ROWS as i64])?;
+                    let mut bytes = 0;
+                    while bytes < VERIFY_BYTES
+                        && let Some(row) = rows.next()?
+                    {
+                        let (item, size) = read(row)?;
+                        after = row.get(0)?;
+                        bytes += size;
+                        page.push(item);
+                    }
+                    Ok(())
+                };
+                rows().at(path, VERIFYING)
+            });
+            check(self, &page)?;
+            walked?;
+            done += page.len() as u64;
             self.progress(part, done, total.unwrap_or(0).unsigned_abs());
-            if done == seen {
+            if page.is_empty() {
                 return Ok(());
             }
         }
     }
 
     fn receipts(&mut self) -> Result<(), StoreError> {
-        let index = &self.store.index;
-        let mut index_damage = index.load().err().map(|error| error.to_string());
+        let store = self.store;
+        let mut index_damage = store.index.load().err().map(|error| error.to_string());
         let mut count = IndexCount {
-            mark: index.mark()?.unwrap_or(0),
+            mark: store.index.mark()?.unwrap_or(0),
             ..IndexCount::default()
         };
-        let columns = "id, k_cid, block, k_task, k_comp";
+        let tokens = self.tokens;
+        let columns = "id, k_cid, k_task, k_comp, block";
         let walked = self.walk(
             VerifyPart::Receipts,
             "receipt",
             columns,
-            &mut |this, row| {
-                this.summary.receipts += 1;
-                let keys = this.receipt(row)?;
-                if keys.id <= count.mark {
-                    for (kind, expected) in KeyKind::ALL.into_iter().zip(&mut count.expected) {
-                        *expected += u64::from(keys.key(kind).is_some());
+            receipt_row,
+            &mut |this, page| {
+                this.summary.receipts += page.len() as u64;
+                let with_index = index_damage.is_none();
+                let checked = in_parallel(page, &|(keys, block)| {
+                    check_receipt(store, tokens, keys, block, with_index)
+                });
+                for ((keys, _), (problem, not_found)) in page.iter().zip(checked) {
+                    count.expect(keys);
+                    index_damage = index_damage.take().or(not_found);
+                    match problem {
+                        Some(message) => this.find(Finding::Receipt {
+                            row: ReceiptId(keys.id),
+                            message,
+                        }),
+                        None => this.summary.signatures += u64::from(tokens.is_some()),
                     }
-                }
-                if index_damage.is_none() {
-                    index_damage = match this.store.index.missing(&keys) {
-                        Ok(None) => None,
-                        Ok(Some(kind)) => Some(format!(
-                            "receipt {} is not found by its {}",
-                            keys.id,
-                            kind.name()
-                        )),
-                        Err(error) => Some(error.to_string()),
-                    };
                 }
                 Ok(())
             },
@@ -191,39 +249,6 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// Checks one row of `id, k_cid, block, k_task, k_comp`, and returns its keys as the columns have them.
-    fn receipt(&mut self, row: &Row<'_>) -> Result<KeyRow, StoreError> {
-        let path = self.store.main.path();
-        let read = || -> rusqlite::Result<KeyRow> {
-            Ok(KeyRow {
-                id: row.get(0)?,
-                cid: row.get(1)?,
-                task: row.get(3)?,
-                computation: row.get(4)?,
-            })
-        };
-        let columns = read().at(path, VERIFYING)?;
-        let id = ReceiptId(columns.id);
-        let keyer = &self.store.keyer;
-        let problem = match self.store.checked_receipt(row) {
-            Err(StoreError::ReceiptDamaged { reason, .. }) => Some(reason),
-            Err(error) => return Err(error),
-            Ok(receipt) => match self.store.keys(&receipt) {
-                None => Some("its bytes are no receipt".into()),
-                Some(keys) => {
-                    let task = keyer.key(&keys.task);
-                    let computation = keys.computation.map(|computation| keyer.key(&computation));
-                    let same = task == columns.task && computation == columns.computation;
-                    (!same).then(|| "it is filed under another task or computation".into())
-                }
-            },
-        };
-        if let Some(message) = problem {
-            self.find(Finding::Receipt { row: id, message });
-        }
-        Ok(columns)
-    }
-
     /// Says when the index has more entries than there are receipts.
     fn surplus(&self, count: &IndexCount) -> Result<Option<String>, StoreError> {
         if count.mark == 0 {
@@ -231,7 +256,8 @@ impl Verifier<'_> {
         }
         for (kind, expected) in KeyKind::ALL.into_iter().zip(count.expected) {
             let found = self.store.index.count_through(kind, count.mark)?;
-            if found != expected {
+            let dropped = self.dropped(kind, count.mark)?;
+            if !(expected..=expected + dropped).contains(&found) {
                 let name = kind.name();
                 return Ok(Some(format!(
                     "it has {found} entries by {name} for {expected} receipts"
@@ -241,71 +267,49 @@ impl Verifier<'_> {
         Ok(None)
     }
 
+    /// Entries that the index may still have, of receipts that another process is dropping or that a crash left.
+    fn dropped(&self, kind: KeyKind, through: i64) -> Result<u64, StoreError> {
+        let column = match kind {
+            KeyKind::Cid => "k_cid",
+            KeyKind::Task => "k_task",
+            KeyKind::Computation => "k_comp",
+        };
+        let sql = format!("SELECT count({column}) FROM dropped WHERE id <= ?1");
+        let path = self.store.main.path();
+        self.store.main.with(|conn| {
+            conn.query_row(&sql, [through], |row| row.get::<_, i64>(0))
+                .map(i64::unsigned_abs)
+                .at(path, VERIFYING)
+        })
+    }
+
     fn blocks(&mut self) -> Result<(), StoreError> {
+        let (store, tokens) = (self.store, self.tokens);
+        let columns = "id, k_cid, cid, size, data";
         let walked = self.walk(
             VerifyPart::Blocks,
             "block",
-            "id, k_cid, cid, size, data",
-            &mut |this, row| {
-                this.summary.blocks += 1;
-                this.block(row)
+            columns,
+            block_row,
+            &mut |this, page| {
+                this.summary.blocks += page.len() as u64;
+                for checked in in_parallel(page, &|row| check_block(store, tokens, row)) {
+                    match checked? {
+                        Ok(is_token) => this.summary.signatures += u64::from(is_token),
+                        Err(finding) => this.find(finding),
+                    }
+                }
+                Ok(())
             },
         );
         self.survive(walked)
     }
 
-    fn block(&mut self, row: &Row<'_>) -> Result<(), StoreError> {
-        let path = self.store.main.path();
-        let read = || -> rusqlite::Result<(i64, Vec<u8>, BlockFound)> {
-            let found = BlockFound {
-                id: row.get(0)?,
-                size: row.get(3)?,
-                data: row.get(4)?,
-            };
-            Ok((row.get(1)?, row.get(2)?, found))
-        };
-        let (key, name, found) = read().at(path, VERIFYING)?;
-        let id = found.id;
-        let torn = |reason: &str| Finding::Block {
-            cid: None,
-            message: format!(
-                "row {id} of the block table is damaged: {reason}; restore {} from a backup",
-                path.display()
-            ),
-        };
-        let Ok(cid) = Cid::try_from(name.as_slice()) else {
-            self.find(torn("its CID is malformed"));
-            return Ok(());
-        };
-        if self.store.keyer.key(&cid) != key {
-            self.find(torn("its key is not that of its CID"));
-            return Ok(());
-        }
-        match self.store.block_data(&cid, found) {
-            Ok(_) => Ok(()),
-            Err(
-                error @ (StoreError::BlockDamaged { .. }
-                | StoreError::Io { .. }
-                | StoreError::NoAccess { .. }),
-            ) => {
-                self.find(Finding::Block {
-                    cid: Some(Box::new(cid)),
-                    message: error.to_string(),
-                });
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     fn runs(&mut self) -> Result<(), StoreError> {
         let mut ids = Vec::new();
-        let walked = self.walk(VerifyPart::Runs, "run", "id", &mut |this, row| {
-            ids.push(
-                row.get(0)
-                    .map(RunId)
-                    .at(this.store.main.path(), VERIFYING)?,
-            );
+        let read = |row: &Row<'_>| Ok((RunId(row.get(0)?), 0));
+        let walked = self.walk(VerifyPart::Runs, "run", "id", read, &mut |_, page| {
+            ids.extend_from_slice(page);
             Ok(())
         });
         self.survive(walked)?;
@@ -343,6 +347,81 @@ impl Verifier<'_> {
         Ok(())
     }
 
+    /// Pins that lead to nothing.
+    fn pins(&mut self) -> Result<(), StoreError> {
+        let store = self.store;
+        let path = store.main.path();
+        let rows: i64 = store.main.with(|conn| {
+            conn.query_row("SELECT count(*) FROM pin", [], |row| row.get(0))
+                .at(path, VERIFYING)
+        })?;
+        let mut last: Option<Pin> = None;
+        loop {
+            let page = store.pins(last.as_ref(), WALK_ROWS)?;
+            for pin in &page {
+                self.summary.pins += 1;
+                match store.has(&pin.cid) {
+                    Ok(true) => {}
+                    Ok(false) => self.find(Finding::Pin {
+                        cid: Box::new(pin.cid),
+                    }),
+                    // Named where receipts and blocks are checked.
+                    Err(error) if error.is_damage() => {}
+                    Err(StoreError::ReceiptDamaged { .. } | StoreError::IndexAbsent { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            match page.last() {
+                Some(pin) => last = Some(*pin),
+                None => break,
+            }
+        }
+        let unread = rows.unsigned_abs().saturating_sub(self.summary.pins);
+        if unread > 0 {
+            self.find(Finding::Database {
+                message: format!("{unread} rows of the pin table cannot be understood"),
+            });
+        }
+        Ok(())
+    }
+
+    /// Follows the links of all that is kept, and names what is not there.
+    fn links(&mut self, tokens: &dyn Tokens) -> Result<(), StoreError> {
+        let store = self.store;
+        let total = self.summary.receipts;
+        let this = RefCell::new(self);
+        let mut on_missing = |missing: Missing| {
+            // A pin that leads to nothing is named as such.
+            if !matches!(missing.holder, Holder::Pin(_)) {
+                this.borrow_mut().find(missing.finding());
+            }
+        };
+        let mut marks = Marks::new(store, tokens, Some(&mut on_missing));
+        let walked = store
+            .mark_all_runs(&mut marks)
+            .and_then(|()| store.mark_pins(&mut marks))
+            .and_then(|()| {
+                marks.reusable(&mut |done| {
+                    this.borrow_mut().progress(VerifyPart::Links, done, total);
+                })
+            });
+        drop(marks);
+        match walked {
+            Err(StoreError::IndexAbsent { .. }) => Ok(()),
+            walked => this.into_inner().survive(walked),
+        }
+    }
+
+    fn evicted(&mut self) -> Result<(), StoreError> {
+        let path = self.store.main.path();
+        let count: i64 = self.store.main.with(|conn| {
+            conn.query_row("SELECT count(*) FROM evicted", [], |row| row.get(0))
+                .at(path, VERIFYING)
+        })?;
+        self.summary.evicted = count.unsigned_abs();
+        Ok(())
+    }
+
     /// Blocks that have a row were checked there; here only what no row names is looked for.
     fn files(&mut self) -> Result<(), StoreError> {
         let store = self.store;
@@ -361,4 +440,144 @@ impl Verifier<'_> {
         self.progress(VerifyPart::Files, seen, seen);
         Ok(())
     }
+}
+
+impl Missing {
+    fn finding(self) -> Finding {
+        let holder = match self.holder {
+            Holder::Run(id) => format!("run {id}"),
+            Holder::Pin(cid) => format!("pin {cid}"),
+            Holder::Receipt(row) => format!("receipt {row}"),
+            Holder::Block(cid) => format!("block {cid}"),
+        };
+        Finding::Missing {
+            cid: Box::new(self.cid),
+            holder,
+            part: self.part,
+        }
+    }
+}
+
+fn receipt_row(row: &Row<'_>) -> rusqlite::Result<((KeyRow, Vec<u8>), usize)> {
+    let keys = KeyRow {
+        id: row.get(0)?,
+        cid: row.get(1)?,
+        task: row.get(2)?,
+        computation: row.get(3)?,
+    };
+    let block: Vec<u8> = row.get(4)?;
+    let size = block.len();
+    Ok(((keys, block), size))
+}
+
+/// What is wrong with a receipt, and what the index does not find of it.
+fn check_receipt(
+    store: &Store,
+    tokens: Option<&dyn Tokens>,
+    columns: &KeyRow,
+    block: &[u8],
+    with_index: bool,
+) -> (Option<String>, Option<String>) {
+    let keyer = &store.keyer;
+    let problem = || {
+        if keyer.key(&cid_of(codec::DAG_CBOR, block)) != columns.cid {
+            return Some("its bytes are not those that were stored".to_owned());
+        }
+        let Some(keys) = (store.keys_of)(block) else {
+            return Some("its bytes are no receipt".to_owned());
+        };
+        let task = keyer.key(&keys.task);
+        let computation = keys.computation.map(|computation| keyer.key(&computation));
+        if task != columns.task || computation != columns.computation {
+            return Some("it is filed under another task or computation".to_owned());
+        }
+        tokens.and_then(|tokens| tokens.check_receipt(block).err())
+    };
+    let not_found = || match store.index.missing(columns) {
+        Ok(None) => None,
+        Ok(Some(kind)) => {
+            let (id, kind) = (columns.id, kind.name());
+            Some(format!("receipt {id} is not found by its {kind}"))
+        }
+        Err(error) => Some(error.to_string()),
+    };
+    (problem(), if with_index { not_found() } else { None })
+}
+
+/// A row of the block table: key, CID, and what there is of the block.
+type BlockRow = (i64, Vec<u8>, BlockFound);
+
+fn block_row(row: &Row<'_>) -> rusqlite::Result<(BlockRow, usize)> {
+    let found = BlockFound {
+        id: row.get(0)?,
+        size: row.get(3)?,
+        data: row.get(4)?,
+    };
+    let size = found.data.as_ref().map_or(0, Vec::len);
+    Ok(((row.get(1)?, row.get(2)?, found), size))
+}
+
+/// Whether a block is a token, or what is wrong with it.
+fn check_block(
+    store: &Store,
+    tokens: Option<&dyn Tokens>,
+    (key, name, found): &BlockRow,
+) -> Result<Result<bool, Finding>, StoreError> {
+    let torn = |reason: &str| {
+        let (id, path) = (found.id, store.main.path().display());
+        Ok(Err(Finding::Block {
+            cid: None,
+            message: format!(
+                "row {id} of the block table is damaged: {reason}; restore {path} from a backup"
+            ),
+        }))
+    };
+    let Ok(cid) = Cid::try_from(name.as_slice()) else {
+        return torn("its CID is malformed");
+    };
+    if store.keyer.key(&cid) != *key {
+        return torn("its key is not that of its CID");
+    }
+    let wrong = |message: String| {
+        Ok(Err(Finding::Block {
+            cid: Some(Box::new(cid)),
+            message,
+        }))
+    };
+    let data = match store.block_data(&cid, found.clone()) {
+        Ok(data) => data,
+        Err(
+            error @ (StoreError::BlockDamaged { .. }
+            | StoreError::Io { .. }
+            | StoreError::NoAccess { .. }),
+        ) => return wrong(error.to_string()),
+        Err(error) => return Err(error),
+    };
+    match tokens {
+        Some(tokens) if cid.codec() == codec::DAG_CBOR => match tokens.check_block(&data) {
+            Ok(is_token) => Ok(Ok(is_token)),
+            Err(message) => wrong(format!("token {cid} is not valid: {message}")),
+        },
+        _ => Ok(Ok(false)),
+    }
+}
+
+/// Checks items on all processors; answers in the order of the items.
+fn in_parallel<T: Sync, R: Send>(items: &[T], check: &(dyn Fn(&T) -> R + Sync)) -> Vec<R> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let share = items.len().div_ceil(threads).max(VERIFY_SHARE_MIN);
+    let one = |part: &[T]| part.iter().map(check).collect::<Vec<R>>();
+    thread::scope(|scope| {
+        let started: Vec<_> = items
+            .chunks(share)
+            .map(|part| scope.spawn(move || one(part)))
+            .collect();
+        started
+            .into_iter()
+            .flat_map(|thread| match thread.join() {
+                Ok(answers) => answers,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+            .collect()
+    })
 }

@@ -6,6 +6,7 @@ use crate::error::{Context, StoreError};
 use crate::index::Index;
 use crate::limits::COMMIT_OVERHEAD_BYTES;
 use crate::options::Tuning;
+use crate::pins;
 use crate::prepare::{BlockRow, Prepared};
 use crate::queue::{Job, Queue};
 use crate::tail::KeyRow;
@@ -200,7 +201,8 @@ impl Tables<'_> {
             .run_updates
             .iter()
             .try_for_each(|update| self.run_update(update))?;
-        batch.steps.iter().try_for_each(|step| self.step(step))
+        batch.steps.iter().try_for_each(|step| self.step(step))?;
+        pins::change(self.conn, &batch.pins).at(self.path, STORING)
     }
 
     /// Inserts a block, or mends the row that it has already.

@@ -160,6 +160,7 @@ fn name_of(part: VerifyPart) -> &'static str {
         VerifyPart::Receipts => "receipts",
         VerifyPart::Blocks => "blocks",
         VerifyPart::Runs => "runs",
+        VerifyPart::Links => "links",
         VerifyPart::Files => "files",
     }
 }

@@ -29,7 +29,7 @@ impl Index {
     fn load_locked(&self, through: &mut i64) -> Result<(), StoreError> {
         let last = self.last_receipt()?;
         let mark = if self.writable {
-            self.open_or_create(last)?
+            self.open_or_create()?
         } else {
             self.probe(last)?
         };
@@ -40,15 +40,16 @@ impl Index {
     }
 
     /// Opens the index for merging; one that is missing, torn or of another store is made anew.
-    fn open_or_create(&self, last: i64) -> Result<i64, StoreError> {
+    fn open_or_create(&self) -> Result<i64, StoreError> {
         let mut merger = lock(&self.merger);
         let opened = conn::open(&self.path, Access::Write).and_then(|conn| {
-            let mark = self.checked_mark(&conn, last)?;
+            let mark = self.checked_mark(&conn)?;
             conn::set_up_writer(&conn, &self.path, Durability::Order)?;
             Ok((conn, mark))
         });
         match opened {
             Ok((conn, Some(mark))) => {
+                let mark = self.purge_left(&conn)?.unwrap_or(mark);
                 *merger = Some(conn);
                 return Ok(mark.id);
             }
@@ -62,6 +63,7 @@ impl Index {
         schema::create_index(&conn, &self.path, &self.pair)?;
         failpoint!("index.created");
         conn::set_up_writer(&conn, &self.path, Durability::Order)?;
+        self.purge_left(&conn)?;
         *merger = Some(conn);
         Ok(0)
     }
@@ -70,14 +72,15 @@ impl Index {
     fn probe(&self, last: i64) -> Result<i64, StoreError> {
         let mark = self
             .readers
-            .with(|conn| self.checked_mark(conn, last))
+            .with(|conn| self.checked_mark(conn))
             .ok()
             .flatten();
         if mark.is_none() {
             self.usable.store(false, Ordering::Release);
         }
         let from = mark.map_or(0, |mark| mark.id);
-        let rows = usize::try_from(last.saturating_sub(from)).unwrap_or(usize::MAX);
+        // Less than nothing where the newest receipts were deleted a moment ago.
+        let rows = usize::try_from((last - from).max(0)).unwrap_or(usize::MAX);
         if rows > self.tuning.tail_rows_max {
             Err(self.absent())
         } else {
@@ -87,28 +90,19 @@ impl Index {
 
     /// The index's mark, if it belongs to this store in the state in which the store is: after a restore from a
     /// backup, receipts that the index covers may be missing or others.
-    pub(super) fn checked_mark(
-        &self,
-        conn: &Connection,
-        last: i64,
-    ) -> Result<Option<Mark>, StoreError> {
+    pub(super) fn checked_mark(&self, conn: &Connection) -> Result<Option<Mark>, StoreError> {
         let Some(mark) = schema::index_mark(conn, &self.path, &self.pair)? else {
             return Ok(None);
         };
         if mark.id == 0 {
             return Ok(Some(mark));
         }
-        if mark.id > last {
-            return Ok(None);
-        }
+        // One that was deleted and that the index may still have counts as there.
+        let sql = "SELECT k_cid FROM receipt WHERE id = ?1 UNION ALL SELECT k_cid FROM dropped WHERE id = ?1";
         let key = self.main.with(|conn| {
-            conn.query_row(
-                "SELECT k_cid FROM receipt WHERE id = ?1",
-                [mark.id],
-                |row| row.get::<_, i64>(0),
-            )
-            .optional()
-            .at(self.main.path(), LOADING)
+            conn.query_row(sql, [mark.id], |row| row.get::<_, i64>(0))
+                .optional()
+                .at(self.main.path(), LOADING)
         })?;
         Ok((key == Some(mark.key)).then_some(mark))
     }
@@ -183,7 +177,7 @@ impl Index {
         self.readers.clear();
         let mark = self
             .readers
-            .with(|conn| self.checked_mark(conn, last))
+            .with(|conn| self.checked_mark(conn))
             .ok()
             .flatten()
             .ok_or_else(|| self.absent())?;

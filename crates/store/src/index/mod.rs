@@ -5,6 +5,7 @@
 //! receipt is missed in between; those seen twice are dropped by their id.
 
 mod load;
+mod purge;
 
 use crate::conn::{Access, Pool, lock};
 use crate::error::{Context, StoreError};
@@ -256,10 +257,9 @@ impl Index {
 
     /// The index's mark; `None` where there is no usable index. For `stat` and `verify`.
     pub(crate) fn mark(&self) -> Result<Option<i64>, StoreError> {
-        let last = self.last_receipt()?;
         Ok(self
             .readers
-            .with(|conn| self.checked_mark(conn, last))
+            .with(|conn| self.checked_mark(conn))
             .ok()
             .flatten()
             .map(|mark| mark.id))

@@ -22,7 +22,7 @@ fn files_are_set_up_as_documented() {
     let store = Store::open(home.path(), keys_of).unwrap();
     put(&store, receipt(1, 1, 1));
     store.warm_up().unwrap();
-    let check = |path: &Path, durability, application: i64, synchronous: &str| {
+    let check = |path: &Path, durability, application: i64, layout: &str, synchronous: &str| {
         let conn = conn::open(path, Access::Write).unwrap();
         conn::set_up_writer(&conn, path, durability).unwrap();
         assert_eq!(pragma(&conn, "journal_mode"), r#"Text("wal")"#);
@@ -30,7 +30,7 @@ fn files_are_set_up_as_documented() {
         assert_eq!(pragma(&conn, "synchronous"), synchronous);
         assert_eq!(pragma(&conn, "foreign_keys"), "1");
         assert_eq!(pragma(&conn, "application_id"), application.to_string());
-        assert_eq!(pragma(&conn, "user_version"), "1");
+        assert_eq!(pragma(&conn, "user_version"), layout);
     };
     const FULL: &str = "2";
     const NORMAL: &str = "1";
@@ -38,9 +38,16 @@ fn files_are_set_up_as_documented() {
         store.main.path(),
         Durability::EveryCommit,
         0x4950_564d,
+        "2",
         FULL,
     );
-    check(store.index.path(), Durability::Order, 0x4950_5669, NORMAL);
+    check(
+        store.index.path(),
+        Durability::Order,
+        0x4950_5669,
+        "1",
+        NORMAL,
+    );
 }
 
 /// Readers of the handle that writes must not write by accident either.

@@ -8,6 +8,9 @@ mod crash;
 mod files;
 #[path = "../../tests/it/fixture.rs"]
 mod fixture;
+mod gc;
+mod graph;
+mod layouts;
 mod limits;
 mod model;
 mod wal;

@@ -57,8 +57,7 @@ fn a_sound_store_has_no_findings() {
             receipts: RECEIPTS,
             blocks: 2,
             runs: 1,
-            damage: 0,
-            stray_files: 0
+            ..VerifySummary::default()
         }
     );
     parts.dedup();
