@@ -96,6 +96,26 @@ pub enum StoreError {
         /// What SQLite said.
         reason: String,
     },
+    /// The database is gone, of a home that had one.
+    #[error(
+        "{path} is missing or empty, although there was a store; restore it from a backup, or, to begin with an empty store, remove {lock}"
+    )]
+    Lost {
+        /// The database file.
+        path: PathBuf,
+        /// The file that remembers it.
+        lock: PathBuf,
+    },
+    /// Commits that were on the disk cannot be read from the WAL.
+    #[error(
+        "{path} is damaged at byte {at}, and what was stored after that cannot be read; restore its folder from a backup, or, to go on without it, move this file away: what was stored before is in main.db"
+    )]
+    LogDamaged {
+        /// The WAL.
+        path: PathBuf,
+        /// Offset of the first frame that is wrong, in bytes.
+        at: u64,
+    },
     /// A block's bytes are not what its CID says.
     #[error(
         "block {cid} is damaged in {place}: {reason}; store the same content again to mend it; `ipvm store verify` lists all damage"

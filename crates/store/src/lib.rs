@@ -59,6 +59,7 @@ mod store;
 mod sweep;
 mod tail;
 mod tokens;
+mod torn;
 mod types;
 mod verify;
 mod wal;

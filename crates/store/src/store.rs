@@ -7,11 +7,12 @@ use crate::error::{Context, StoreError};
 use crate::index::Index;
 use crate::key::Keyer;
 use crate::limits::MERGE_IDLE_ROWS;
-use crate::lock::HomeLock;
+use crate::lock::{self as home_lock_file, HomeLock};
 use crate::options::Tuning;
 use crate::prepare::prepare;
 use crate::queue::{Job, Queue};
 use crate::schema::{self, MainMeta};
+use crate::torn::{self, Mark};
 use crate::types::{Batch, KeysOf, OnDurable, RunId};
 use crate::wal;
 use crate::writer::Writer;
@@ -77,15 +78,27 @@ impl Store {
         failpoint!("open.locked");
         let path = folder.join("main.db");
         let is_new = is_new || !path.exists();
+        if home_lock.mark().is_some() && wal::file_len(&path) == 0 {
+            let lock = home.join("lock");
+            return Err(StoreError::Lost { path, lock });
+        }
         let conn = conn::open(&path, if is_new { Access::Write } else { Access::Read })?;
         failpoint!("open.file");
+        // Before the tables: without its WAL a young database looks like an empty one, to be filled.
+        if !is_new {
+            torn::check(&conn, &path, Access::Read, home_lock.mark())?;
+        }
         let meta = schema::open_main(&conn, &path, Access::Read)?;
         failpoint!("open.tables");
         let main = Pool::new(path, Access::Read);
         if is_new {
+            // So that the database does not need its WAL to be recognised.
+            wal::checkpoint(&conn, main.path(), wal::Mode::Truncate)?;
+            failpoint!("open.copied");
             for folder in [folder.as_path(), home] {
                 sync_folder(folder).at(folder, OPENING)?;
             }
+            home_lock.leave(Mark::default());
             failpoint!("open.durable");
         } else {
             main.donate(conn);
@@ -121,6 +134,12 @@ impl Store {
             });
         }
         let conn = conn::open(&path, Access::ReadOnly)?;
+        torn::check(
+            &conn,
+            &path,
+            Access::ReadOnly,
+            home_lock_file::read_mark(home),
+        )?;
         let meta = schema::open_main(&conn, &path, Access::ReadOnly)?;
         let main = Pool::new(path, Access::ReadOnly).with_stand_in(meta.stand_in);
         main.donate(conn);
@@ -302,5 +321,11 @@ impl Store {
         }
         let _ = wal::empty_if_large(self.main.path());
         failpoint!("close.emptied");
+        let path = self.main.path();
+        let mark = self.main.with(|conn| Ok(Mark::of(conn, path)));
+        if let (Some(home_lock), Ok(Some(mark))) = (&self.home_lock, mark) {
+            home_lock.leave(mark);
+        }
+        failpoint!("close.marked");
     }
 }

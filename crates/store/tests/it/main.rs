@@ -14,4 +14,5 @@ mod index;
 mod opening;
 mod processes;
 mod runs;
+mod torn;
 mod verify;
