@@ -39,6 +39,7 @@ pub(crate) enum Verb {
     Run(Run),
     Call(Call),
     Add(Add),
+    Ls(Ls),
     Cat(Cat),
     Get(Get),
     Inspect(Inspect),
@@ -149,49 +150,103 @@ pub(crate) struct Call {
     pub(crate) json: bool,
 }
 
-/// Add a file's content and print its CID.
+/// Add a file or a folder and print its CID.
 ///
-/// Prints `CID size path`; with --quiet the CID alone. The CID is the one that IPFS tools give (UnixFS, CIDv1, raw
-/// leaves, 1 MiB chunks). The content stays on this machine.
+/// Prints `CID size path`, where the size of a folder is that of all files in it; with --quiet the CID alone. The CID is
+/// the one that IPFS tools give under the import profile `unixfs-v1-2025` (CIDv1, raw leaves, 1 MiB chunks). As there, what
+/// has a name that begins with a dot is left out of a folder unless --hidden is given, empty folders are kept, symbolic
+/// links are kept as links wherever they point, and permissions and times are not. What was interrupted goes on where it
+/// stopped when it is added again: nothing is written twice. The content stays on this machine.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   ipvm add photo.jpg
+  ipvm add photos/
   cid=$(ipvm add --quiet photo.jpg)
-  curl -s https://example.com/ | ipvm add -")]
+  curl -s https://example.com/ | ipvm add -
+  ipvm add --car photos.car")]
 pub(crate) struct Add {
-    /// The file, or `-` for stdin.
+    /// The file or folder, or `-` for stdin.
     pub(crate) path: PathBuf,
+    /// Take files and folders whose names begin with a dot, too.
+    #[arg(long)]
+    pub(crate) hidden: bool,
+    /// PATH is a CAR file (version 1, or 2 around 1): add its blocks, and print `CID path` for each root.
+    ///
+    /// Each block is checked against its CID. Of a CAR that is cut off, the blocks that are whole are kept.
+    #[arg(long, conflicts_with = "hidden")]
+    pub(crate) car: bool,
 }
 
-/// Write the bytes of content to stdout.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
-  ipvm cat bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy > photo.jpg")]
-pub(crate) struct Cat {
-    /// The content: a CID, or the first 8 characters or more of one that is known here.
-    pub(crate) cid: String,
-}
-
-/// Write the bytes of content to a file and print the file's path.
+/// List what is in a folder.
 ///
-/// The file appears whole or not at all; one that is there is replaced.
+/// Type, size in bytes, CID and name of each entry. The size of a folder is that of all its blocks. Type `?`: its root is
+/// not in this home.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  ipvm get bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy -o photo.jpg")]
+Examples:
+  ipvm ls bafybeidboda5yxticw34miw7d22sduor25zliv4fxjakdg5csa3erqzuka
+  ipvm ls bafybeidboda5yxti/2025/summer --json | jq -r '.[].name'")]
+pub(crate) struct Ls {
+    /// The folder: a CID, or the first 8 characters or more of one that is known here; and a path in it.
+    #[arg(value_name = "CID[/PATH]")]
+    pub(crate) path: String,
+    /// Print the entries as one JSON document: name, type, size, cid, and the target of a symbolic link.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Write the bytes of a file to stdout.
+///
+/// With a range, only the blocks in it are read.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipvm cat bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy > photo.jpg
+  ipvm cat bafybeidboda5yxti/2025/notes.txt
+  ipvm cat bafybeidboda5yxti/film.mp4 --offset 1000000 --length 65536 > part")]
+pub(crate) struct Cat {
+    /// The file: a CID, or the first 8 characters or more of one that is known here; and a path in it, if it is a folder.
+    #[arg(value_name = "CID[/PATH]")]
+    pub(crate) path: String,
+    /// Bytes to leave out at the beginning.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) offset: u64,
+    /// Most bytes to write [default: all].
+    #[arg(long, value_name = "N")]
+    pub(crate) length: Option<u64>,
+}
+
+/// Write a file or a folder to disk and print its path.
+///
+/// A file appears whole or not at all; one that is there is replaced. In a folder that is there, equal files are left
+/// alone, and others are replaced with --force only; so what was interrupted is completed when it is run again. Nothing
+/// is written outside the folder: a name or a symbolic link that leads out of it is refused by name.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ipvm get bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy -o photo.jpg
+  ipvm get bafybeidboda5yxti/2025/summer -o photos
+  ipvm get bafybeidboda5yxti --car -o photos.car")]
 pub(crate) struct Get {
-    /// The content: a CID, or the first 8 characters or more of one that is known here.
-    pub(crate) cid: String,
-    /// The file to write [default: the CID, in this folder].
-    #[arg(long, short, value_name = "FILE")]
+    /// The content: a CID, or the first 8 characters or more of one that is known here; and a path in it, if it is a
+    /// folder.
+    #[arg(value_name = "CID[/PATH]")]
+    pub(crate) path: String,
+    /// The file or folder to write [default: the last part of the path, in this folder].
+    #[arg(long, short, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
+    /// Write one CAR file (version 1) with all blocks, of any kind of root [default name: the CID and `.car`].
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) car: bool,
+    /// In a folder that is there, replace files that differ.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// Say what a CID or a file is, and show it.
 ///
-/// Knows workflows, chunks, tasks, delegations, invocations, receipts, files, Wasm components and DAG-CBOR values.
+/// Knows workflows, chunks, tasks, delegations, invocations, receipts, files, folders, Wasm components and DAG-CBOR values.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

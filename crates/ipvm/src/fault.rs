@@ -120,6 +120,14 @@ fn code_of_node(error: &NodeError, otherwise: Code) -> Code {
         NodeError::Interrupted => Code::Interrupted,
         NodeError::NoHome(_)
         | NodeError::Folder(_)
+        | NodeError::Special(_)
+        | NodeError::NotText(_)
+        | NodeError::TooDeep(_)
+        | NodeError::Entry { .. }
+        | NodeError::NotAFolder { .. }
+        | NodeError::NoEntry { .. }
+        | NodeError::Car { .. }
+        | NodeError::NotWhole { .. }
         | NodeError::Module { .. }
         | NodeError::NoBlock(_)
         | NodeError::Name(_)

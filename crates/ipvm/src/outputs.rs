@@ -84,7 +84,7 @@ fn parts(path: &str) -> Option<Vec<&OsStr>> {
 }
 
 /// Goes down from `root`, making folders, and refuses symlinks that lead out of it.
-fn descend(root: &Path, folders: &[&OsStr], shown: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn descend(root: &Path, folders: &[&OsStr], shown: &Path) -> anyhow::Result<PathBuf> {
     let mut at = root.to_path_buf();
     for folder in folders {
         at.push(folder);
@@ -104,7 +104,7 @@ fn descend(root: &Path, folders: &[&OsStr], shown: &Path) -> anyhow::Result<Path
     Ok(at)
 }
 
-fn leads_out(shown: &Path) -> anyhow::Error {
+pub(crate) fn leads_out(shown: &Path) -> anyhow::Error {
     let message = format!("{} leads out of the folder for outputs", shown.display());
     Fault::usage(
         message,
@@ -140,7 +140,10 @@ pub(crate) fn write_named(
 }
 
 /// Puts a file in the place of whatever has this name: a symlink is replaced, not followed.
-fn replace(path: &Path, fill: impl Fn(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+pub(crate) fn replace(
+    path: &Path,
+    fill: impl Fn(&mut dyn Write) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     if holds_already(path, &fill) {
         return Ok(());
     }
@@ -157,7 +160,10 @@ fn replace(path: &Path, fill: impl Fn(&mut dyn Write) -> anyhow::Result<()>) -> 
 }
 
 /// Whether the file holds just what `fill` would write: then a run from memory changes no file and waits for no disk.
-fn holds_already(path: &Path, fill: impl Fn(&mut dyn Write) -> anyhow::Result<()>) -> bool {
+pub(crate) fn holds_already(
+    path: &Path,
+    fill: impl Fn(&mut dyn Write) -> anyhow::Result<()>,
+) -> bool {
     let is_file = fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
     let Some(file) = is_file.then(|| File::open(path).ok()).flatten() else {
         return false;

@@ -25,6 +25,59 @@ pub enum NodeError {
     /// A folder where a file is expected.
     #[error("{} is a folder; only files can be added", .0.display())]
     Folder(PathBuf),
+    /// Something in a folder that has no content.
+    #[error("{} is neither a file, a folder nor a symbolic link", .0.display())]
+    Special(PathBuf),
+    /// A name or a target that is not text.
+    #[error("the name {} is not UTF-8", .0.display())]
+    NotText(PathBuf),
+    /// Folders inside one another without end.
+    #[error("{} is nested deeper than {} folders", .0.display(), crate::MAX_PATH_DEPTH)]
+    TooDeep(PathBuf),
+    /// Something in a folder cannot be put into a UnixFS folder.
+    #[error("cannot add {}: {source}", path.display())]
+    Entry {
+        /// The folder, or the symbolic link.
+        path: PathBuf,
+        /// Why not.
+        source: ipvm_ipld::unixfs::DirectoryError,
+    },
+    /// A path that leads through what is no folder.
+    #[error("{path} is not a folder: it is {what}")]
+    NotAFolder {
+        /// The path, up to what is no folder.
+        path: String,
+        /// What it is.
+        what: String,
+    },
+    /// A path to a name that is not there.
+    #[error("there is no {name:?} in {folder}")]
+    NoEntry {
+        /// The folder.
+        folder: String,
+        /// The name.
+        name: String,
+        /// A name in it that may be meant.
+        nearest: Option<String>,
+    },
+    /// A CAR that cannot be read to its end.
+    #[error("{source} (blocks kept that came before: {kept})")]
+    Car {
+        /// Blocks that were whole.
+        kept: u64,
+        /// What is wrong, and where.
+        source: Box<ipvm_ipld::car::CarError<io::Error>>,
+    },
+    /// A CAR without some blocks of a root.
+    #[error(
+        "the CAR's blocks are kept, but {root} is not whole: block {missing} is neither in the CAR nor in this home"
+    )]
+    NotWhole {
+        /// The root.
+        root: Box<Cid>,
+        /// The first block that is missing.
+        missing: Box<Cid>,
+    },
     /// Writing a result failed.
     #[error("cannot write the output: {0}")]
     Output(io::Error),
@@ -137,6 +190,13 @@ impl From<ipvm_ipld::unixfs::ReadError<NodeError>> for NodeError {
 }
 
 impl NodeError {
+    pub(crate) fn entry(path: &Path, source: ipvm_ipld::unixfs::DirectoryError) -> Self {
+        Self::Entry {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io {
             action,
@@ -152,6 +212,19 @@ impl NodeError {
                 "start with `ipvm run FILE` or `ipvm add PATH`, or set IPVM_HOME".into()
             }
             Self::Folder(_) => "name a file in it".into(),
+            Self::Special(_) => "move it away, or add files one by one".into(),
+            Self::NotText(_) => "rename it".into(),
+            Self::NotAFolder { .. } => "end the path there".into(),
+            Self::NoEntry {
+                folder,
+                nearest: Some(nearest),
+                ..
+            } => format!("did you mean {folder}/{nearest}?"),
+            Self::NoEntry { folder, .. } => format!("`ipvm ls {folder}` lists what is there"),
+            Self::Car { .. } => {
+                "get the CAR again; blocks that are here are not written twice".into()
+            }
+            Self::NotWhole { .. } => "import a CAR that holds it, or add the content here".into(),
             Self::Key { .. } => {
                 "restore the file from a copy, or move the whole home away to start anew".into()
             }

@@ -13,11 +13,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod add;
 mod arguments;
+mod car;
 mod check;
 mod content;
 mod error;
 mod explain;
+mod folder;
 mod history;
 mod home;
 mod log;
@@ -33,10 +36,12 @@ mod sources;
 mod trace;
 mod worker;
 
+pub use add::{AddOptions, Added};
+pub use car::{Exported, Imported};
 pub use check::Verified;
-pub use content::Added;
 pub use error::{NodeError, PrepareError};
 pub use explain::{Difference, Explanation, Why};
+pub use folder::{Item, Listed, Located, MAX_PATH_DEPTH};
 pub use ipvm_wasm::{Cancel, Log, Stream};
 pub use node::{Access, Node};
 pub use prepare::{CallRequest, FileRequest, Group, Prepared};

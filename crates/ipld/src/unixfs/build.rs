@@ -7,6 +7,9 @@ use crate::block::Block;
 use cid::Cid;
 use std::convert::Infallible;
 
+/// A file whose first piece is shorter than this is taken for one that has no other, in bytes.
+const SMALL_BYTES: usize = 64 << 10;
+
 /// Cuts a stream of bytes into blocks: give it the bytes with [`Builder::push`], then [`Builder::finish`].
 ///
 /// It holds at most one chunk and, for each level of the tree, one node's links.
@@ -93,8 +96,10 @@ impl Builder {
                 self.leaf(chunk, sink)?;
             }
             if self.chunk.capacity() == 0 {
-                // Growing in steps would touch every page of a chunk twice.
-                self.chunk.reserve_exact(self.shape.chunk);
+                // Growing in steps would touch every page of a chunk twice; but most files are small.
+                let small = bytes.len() < SMALL_BYTES;
+                self.chunk
+                    .reserve_exact(if small { bytes.len() } else { self.shape.chunk });
             }
             let (now, later) = bytes.split_at(bytes.len().min(self.shape.chunk - self.chunk.len()));
             self.chunk.extend_from_slice(now);

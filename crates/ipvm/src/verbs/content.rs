@@ -1,44 +1,103 @@
-//! `ipvm add`, `cat`, `get`: content in and out.
+//! `ipvm add`, `ls`, `cat`, `get`: content in and out.
 
-use crate::cli::{Add, Cat, Get};
+use crate::cli::{Add, Cat, Get, Ls};
 use crate::context::Context;
 use crate::fault::{Code, Fault};
 use crate::outputs;
-use crate::ui::human::clean;
+use crate::ui::human::{clean, count, counted};
+use crate::ui::json;
+use crate::ui::table::Table;
 use crate::ui::term;
+use crate::unpack::{Unpacked, unpack};
 use crate::value;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ipvm_ipld::Cid;
-use ipvm_node::{Node, NodeError};
-use std::io::{self, Write};
+use ipvm_ipld::unixfs::Stat;
+use ipvm_node::{AddOptions, Added, Imported, Listed, Located, Node, NodeError};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn add(context: &mut Context, verb: &Add) -> anyhow::Result<Code> {
+    if verb.car {
+        return add_car(context, &verb.path);
+    }
     let node = context.writer()?;
     let stdin = verb.path == Path::new("-");
-    let bar = bar(
-        context,
-        if stdin {
-            None
-        } else {
-            std::fs::metadata(&verb.path).ok().map(|found| found.len())
-        },
-    );
+    let found = std::fs::metadata(&verb.path).ok().filter(|_| !stdin);
+    let folder = found.as_ref().is_some_and(|found| found.is_dir());
+    let bar = bar(context, found.filter(|_| !folder).map(|found| found.len()));
     let mut progress = |read| bar.set_position(read);
-    let added = match stdin {
-        true => node.add_reader(
-            io::stdin().lock(),
-            Path::new("standard input"),
-            &mut progress,
-        )?,
-        false => node.add(&verb.path, &mut progress)?,
+    let added = if stdin {
+        let name = Path::new("standard input");
+        node.add_reader(io::stdin().lock(), name, &mut progress)?
+    } else if folder {
+        let options = AddOptions {
+            hidden: verb.hidden,
+        };
+        node.add_folder(&verb.path, options, &mut progress)?
+    } else {
+        node.add(&verb.path, &mut progress)?
     };
     bar.finish_and_clear();
+    if folder {
+        say_of_folder(context, &added);
+    }
     if context.quiet {
         writeln!(context.out, "{}", added.cid)?;
     } else {
         let path = verb.path.to_string_lossy();
         writeln!(context.out, "{} {} {}", added.cid, added.size, clean(&path))?;
+    }
+    Ok(Code::Done)
+}
+
+fn say_of_folder(context: &Context, added: &Added) {
+    context.note(&format!(
+        "{} in {}, {} new",
+        counted(added.files, "file"),
+        counted(added.blocks, "block"),
+        added.written
+    ));
+    if added.left_out > 0 {
+        context.note(&format!(
+            "left out: {} with a dot at the beginning of the name; --hidden takes them too",
+            count(added.left_out)
+        ));
+    }
+}
+
+fn add_car(context: &mut Context, path: &Path) -> anyhow::Result<Code> {
+    let stdin = path == Path::new("-");
+    let (reader, length): (Box<dyn Read>, _) = if stdin {
+        (Box::new(io::stdin().lock()), None)
+    } else {
+        let unreadable = |source| NodeError::Io {
+            action: "read",
+            path: path.to_path_buf(),
+            source,
+        };
+        let file = File::open(path).map_err(unreadable)?;
+        let length = file.metadata().map_err(unreadable)?.len();
+        (Box::new(file), Some(length))
+    };
+    let node = context.writer()?;
+    let bar = bar(context, length);
+    let Imported {
+        roots,
+        blocks,
+        written,
+    } = node.import_car(reader, &mut |read| bar.set_position(read))?;
+    bar.finish_and_clear();
+    context.note(&format!("{}, {written} new", counted(blocks, "block")));
+    if roots.is_empty() {
+        context.note("the CAR names no root");
+    }
+    for root in roots {
+        if context.quiet {
+            writeln!(context.out, "{root}")?;
+        } else {
+            writeln!(context.out, "{root} {}", clean(&path.to_string_lossy()))?;
+        }
     }
     Ok(Code::Done)
 }
@@ -60,11 +119,72 @@ fn bar(context: &Context, length: Option<u64>) -> ProgressBar {
     }
 }
 
+pub(crate) fn ls(context: &mut Context, verb: &Ls) -> anyhow::Result<Code> {
+    let node = context.reader()?;
+    let folder = content(&node, &verb.path)?;
+    let listed = node.list(&folder.cid)?;
+    let out = &mut context.out;
+    if verb.json {
+        json::list(out, |all| {
+            listed
+                .iter()
+                .try_for_each(|listed| all.object(|o| write_listed(o, listed)))
+        })?;
+        writeln!(out)?;
+        return Ok(Code::Done);
+    }
+    let mut table = Table::default().right(1);
+    for listed in &listed {
+        let name = match &listed.stat {
+            Some(Stat::Directory { .. }) => format!("{}/", listed.name),
+            Some(Stat::Symlink { target }) => format!("{} -> {target}", listed.name),
+            _ => listed.name.clone(),
+        };
+        table.row([
+            type_of(listed).unwrap_or("?").to_owned(),
+            size_of(listed).to_string(),
+            listed.cid.to_string(),
+            clean(&name).into_owned(),
+        ]);
+    }
+    table.write(out)?;
+    Ok(Code::Done)
+}
+
+fn write_listed(o: &mut json::Object<'_>, listed: &Listed) -> json::Done {
+    o.text("name", &listed.name)?;
+    o.maybe("type", type_of(listed))?;
+    o.number("size", size_of(listed))?;
+    o.text("cid", &listed.cid.to_string())?;
+    match &listed.stat {
+        Some(Stat::Symlink { target }) => o.text("target", target),
+        _ => Ok(()),
+    }
+}
+
+fn type_of(listed: &Listed) -> Option<&'static str> {
+    Some(match listed.stat.as_ref()? {
+        Stat::File { .. } => "file",
+        Stat::Directory { .. } => "folder",
+        Stat::Symlink { .. } => "symlink",
+    })
+}
+
+fn size_of(listed: &Listed) -> u64 {
+    match &listed.stat {
+        Some(Stat::File { size }) => *size,
+        Some(Stat::Symlink { target }) => target.len() as u64,
+        Some(Stat::Directory { .. }) | None => listed.tree_bytes,
+    }
+}
+
 pub(crate) fn cat(context: &mut Context, verb: &Cat) -> anyhow::Result<Code> {
     let node = context.reader()?;
-    let cid = content(&node, &verb.cid)?;
+    let file = content(&node, &verb.path)?;
+    let end = verb.length.map(|length| verb.offset.saturating_add(length));
+    let range = verb.offset..end.unwrap_or(u64::MAX);
     let out = &mut context.out;
-    let written = node.export(&cid, &mut |bytes| {
+    let written = node.export_range(&file.cid, range, &mut |bytes| {
         out.write_all(bytes)?;
         // Nobody reads on: stop reading the store too.
         if out.is_closed() {
@@ -81,30 +201,90 @@ pub(crate) fn cat(context: &mut Context, verb: &Cat) -> anyhow::Result<Code> {
     }
 }
 
-pub(crate) fn get(context: &mut Context, verb: Get) -> anyhow::Result<Code> {
+pub(crate) fn get(context: &mut Context, verb: &Get) -> anyhow::Result<Code> {
     let node = context.reader()?;
-    let cid = content(&node, &verb.cid)?;
-    let path = verb
-        .output
-        .unwrap_or_else(|| PathBuf::from(cid.to_string()));
+    if verb.car {
+        return get_car(context, &node, verb);
+    }
+    let found = content(&node, &verb.path)?;
+    let output = verb.output.clone();
+    let path = output.unwrap_or_else(|| PathBuf::from(&found.name));
+    let mut code = Code::Done;
+    match node.stat(&found.cid)? {
+        Stat::File { .. } => outputs::write_named(&path, |file| {
+            node.export(&found.cid, &mut |bytes| file.write_all(bytes))?;
+            Ok(())
+        })?,
+        Stat::Directory { .. } => {
+            let bar = bar(context, None);
+            let unpacked = unpack(&node, &found.cid, &path, verb.force, &bar)?;
+            bar.finish_and_clear();
+            code = say_of_unpacked(context, &unpacked);
+        }
+        Stat::Symlink { target } => {
+            let message = format!("{} is a symbolic link to {target:?}", verb.path);
+            return Err(Fault::usage(message, "get the folder it is in").into());
+        }
+    }
+    print_path(context, &path)?;
+    Ok(code)
+}
+
+fn say_of_unpacked(context: &Context, unpacked: &Unpacked) -> Code {
+    context.note(&format!(
+        "{}, {} of them there already",
+        counted(unpacked.files, "file"),
+        unpacked.equal
+    ));
+    for refused in &unpacked.refused {
+        term::note(&format!("not made: {}", clean(refused)));
+    }
+    if unpacked.refused.is_empty() {
+        Code::Done
+    } else {
+        Code::Failed
+    }
+}
+
+fn get_car(context: &mut Context, node: &Node, verb: &Get) -> anyhow::Result<Code> {
+    let found = node.locate(&verb.path)?;
+    if node.block(&found.cid)?.is_none() {
+        return Err(value::not_here(&found.cid));
+    }
+    let output = verb.output.clone();
+    let path = output.unwrap_or_else(|| PathBuf::from(format!("{}.car", found.cid)));
+    let left_out = std::cell::Cell::new(0);
     outputs::write_named(&path, |file| {
-        node.export(&cid, &mut |bytes| file.write_all(bytes))?;
+        let exported = node.export_car(&found.cid, &mut |bytes| file.write_all(bytes))?;
+        left_out.set(exported.left_out);
         Ok(())
     })?;
-    context.out.write_all(path.as_os_str().as_encoded_bytes())?;
-    writeln!(context.out)?;
+    if left_out.get() > 0 {
+        context.note(&format!(
+            "left out: {} to blocks that are not in this home",
+            counted(left_out.get(), "link")
+        ));
+    }
+    print_path(context, &path)?;
     Ok(Code::Done)
 }
 
-/// The content that the user means: here, and bytes.
-fn content(node: &Node, name: &str) -> anyhow::Result<Cid> {
-    let cid = node.find_cid(name)?;
+fn print_path(context: &mut Context, path: &Path) -> anyhow::Result<()> {
+    context.out.write_all(path.as_os_str().as_encoded_bytes())?;
+    writeln!(context.out)?;
+    Ok(())
+}
+
+/// The content that the user means: here, and a file, a folder or a symbolic link.
+fn content(node: &Node, path: &str) -> anyhow::Result<Located> {
+    let found = node.locate(path)?;
+    let Located { cid, .. } = found;
     if !value::is_content(&cid) {
         let message = format!("{cid} is a value, not content");
         return Err(Fault::usage(message, format!("`ipvm inspect {cid}` shows it")).into());
     }
     match node.block(&cid)? {
-        Some(_) => Ok(cid),
+        Some(_) => Ok(found),
         None => Err(value::not_here(&cid)),
     }
 }

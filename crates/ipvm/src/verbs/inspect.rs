@@ -3,13 +3,14 @@
 use super::call::{print_functions, write_functions};
 use crate::cli::Inspect;
 use crate::context::Context;
-use crate::fault::Code;
+use crate::fault::{Code, Fault};
 use crate::ui::human::{clean, clean_lines, count, size, time};
 use crate::ui::json;
 use crate::ui::table::Table;
 use crate::ui::term::Paint;
 use crate::value;
 use anyhow::Context as _;
+use ipvm_ipld::unixfs::Stat;
 use ipvm_ipld::{Cid, Ipld, Limits, MAX_BLOCK_BYTES, cbor, cid_of, codec, unixfs};
 use ipvm_node::{FileRequest, Node};
 use ipvm_ucan::{Delegation, Invocation, Receipt};
@@ -26,11 +27,15 @@ const WASM_MAGIC: &[u8] = b"\0asm";
 /// Bytes of a text file searched for the key that makes it a workflow.
 const SNIFFED: usize = 64 << 10;
 
+/// Kinds of content.
+const RAW: &str = "raw content";
+const FILE: &str = "file (UnixFS)";
+
 /// What was found.
 struct Found {
     kind: &'static str,
     cid: Cid,
-    /// Length in bytes: of the content, else of the block.
+    /// Length in bytes: of the content (of a folder, of all its blocks), else of the block.
     size: u64,
     /// What people are told first.
     facts: Vec<(&'static str, String)>,
@@ -68,19 +73,48 @@ fn of_cid(node: &Node, name: &str) -> anyhow::Result<Found> {
         }
         return Ok(found);
     }
-    let size = unixfs::size(&cid, &mut |part: &Cid| {
-        node.block(part)?.ok_or_else(|| value::not_here(part))
-    });
-    let kind = if cid.codec() == codec::RAW {
-        "raw content"
-    } else {
-        "file (UnixFS)"
-    };
-    let mut found = Found::content(kind, cid, size.with_context(|| format!("{cid}"))?);
+    let mut found = of_content(node, cid).with_context(|| format!("{cid}"))?;
+    if !matches!(found.kind, RAW | FILE) {
+        return Ok(found);
+    }
     if is_wasm(node, &cid)? {
         found.wasm(node.interface(&cid.to_string())?.1);
     }
     Ok(found)
+}
+
+/// What UnixFS content is, as its root says.
+fn of_content(node: &Node, cid: Cid) -> anyhow::Result<Found> {
+    Ok(match node.stat(&cid)? {
+        Stat::File { size } if cid.codec() == codec::RAW => Found::content(RAW, cid, size),
+        Stat::File { size } => Found::content(FILE, cid, size),
+        Stat::Directory {
+            sharded,
+            tree_bytes,
+        } => {
+            let kind = if sharded {
+                "folder (UnixFS, sharded)"
+            } else {
+                "folder (UnixFS)"
+            };
+            let mut found = Found::content(kind, cid, tree_bytes);
+            // Some of a sharded folder may not be here.
+            let entries = node.entries(&cid);
+            found.fact(
+                "entries",
+                entries.map_or_else(
+                    |error| error.to_string(),
+                    |entries| count(entries.len() as u64),
+                ),
+            );
+            found
+        }
+        Stat::Symlink { target } => {
+            let mut found = Found::content("symbolic link (UnixFS)", cid, target.len() as u64);
+            found.fact("target", target);
+            found
+        }
+    })
 }
 
 /// A task has no block of its own: it is read out of the invocation that a receipt of it answers.
@@ -120,6 +154,11 @@ fn is_wasm(node: &Node, cid: &Cid) -> anyhow::Result<bool> {
 
 fn of_file(context: &Context, path: &Path) -> anyhow::Result<Found> {
     let failed = || format!("cannot read {}", path.display());
+    if path.is_dir() {
+        let message = format!("{} is a folder of this machine", path.display());
+        let help = "`ipvm add` adds it; `ipvm inspect CID` then shows it";
+        return Err(Fault::usage(message, help).into());
+    }
     let mut head = Vec::new();
     let mut file = File::open(path).with_context(failed)?;
     (&mut file)

@@ -84,7 +84,6 @@ fn what_is_not_there_is_named() {
         .code(2)
         .says("nowhere.jpg")
         .says("help:");
-    home.run(&["add", "."]).code(2).says("is a folder");
     let absent = "bafkreigicxwvav6t72kj2gdczzdhpzrljspk5bgzaknuhjxyn5smvbjdru";
     home.run(&["cat", absent])
         .code(2)

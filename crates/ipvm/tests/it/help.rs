@@ -3,10 +3,11 @@
 use crate::home::Home;
 
 /// Every verb, and every verb below a verb.
-const VERBS: [&str; 26] = [
+const VERBS: [&str; 27] = [
     "run",
     "call",
     "add",
+    "ls",
     "cat",
     "get",
     "inspect",
@@ -67,7 +68,7 @@ fn no_verb_is_left_out_here() {
             "{verb} is not tested"
         );
     }
-    assert_eq!(listed.len(), 15, "{listed:?}");
+    assert_eq!(listed.len(), 16, "{listed:?}");
 }
 
 #[test]

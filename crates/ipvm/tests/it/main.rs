@@ -3,7 +3,9 @@
 
 mod bad_input;
 mod call;
+mod car;
 mod content;
+mod folders;
 mod help;
 mod home;
 mod hostile;

@@ -41,6 +41,7 @@ pub use document::{Document, MAX_DEPTH, MAX_FILE_BYTES, MAX_NODES, Position};
 pub use file::FILE_VERSION;
 pub use problem::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS, Origin, Problem};
 pub use read::parse;
+pub use similar::nearest;
 pub use sources::{ArgError, Base, FunctionError, SourceError, Sources};
 
 use crate::config::Config;

@@ -7,7 +7,7 @@ const MAX_CANDIDATES: usize = 10_000;
 
 /// The known name at the smallest edit distance, if it is near enough to be a slip: one slip for names of up
 /// to five characters, then one for each three, at most three.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name: Vec<char> = name.chars().take(MAX_NAME + 1).collect();
     if name.len() > MAX_NAME {
         return None;
