@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ipvm_ipld::{Cid, Ipld};
-use ipvm_scheduler::{Command, Dag, Ending, Event, RunId, Scheduler, Verdict};
+use ipvm_scheduler::{Bounds, Command, Dag, Ending, Event, RunId, Scheduler, Verdict};
 use ipvm_ucan::promise::{Await, Branch};
 use ipvm_ucan::{Outcome, Receipt};
 use ipvm_wasm::Cancel;
@@ -123,7 +123,10 @@ impl<'a, 'o> Runner<'a, 'o> {
             scribe,
             jobs,
             observe,
-            scheduler: Scheduler::new(IN_FLIGHT),
+            scheduler: Scheduler::new(Bounds {
+                under_way: IN_FLIGHT,
+                volatile: IN_FLIGHT,
+            }),
             ended: order
                 .ended
                 .iter()

@@ -16,6 +16,8 @@ pub struct Dag {
     edges: Vec<(u32, Branch)>,
     /// `edges[starts[s]..starts[s + 1]]` are those of step `s`.
     starts: Vec<u32>,
+    /// For each step, whether it may start on results that are known but not yet durable.
+    eager: Vec<bool>,
 }
 
 impl Dag {
@@ -57,9 +59,21 @@ impl Dag {
             awaits,
             edges,
             starts,
+            eager: vec![false; steps],
         };
         dag.check_acyclic()?;
         Ok(dag)
+    }
+
+    /// The same graph, in which the steps that `is_eager` names may start on results that are known but not yet
+    /// durable. That is right for steps whose repetition harms nobody: should such a result be lost with the power,
+    /// they are done again. Without this, every step waits until its inputs are durable.
+    #[must_use]
+    pub fn eager(mut self, is_eager: impl Fn(u32) -> bool) -> Self {
+        for (step, eager) in (0..).zip(&mut self.eager) {
+            *eager = is_eager(step);
+        }
+        self
     }
 
     /// How many steps there are.
@@ -75,6 +89,11 @@ impl Dag {
     /// For each step, how many edges lead into it.
     pub(crate) fn awaits(&self) -> &[u32] {
         &self.awaits
+    }
+
+    /// Whether a step may start on results that are not yet durable.
+    pub(crate) fn is_eager(&self, step: u32) -> bool {
+        self.eager.get(step as usize) == Some(&true)
     }
 
     /// The steps that await `step`, each with the branch it awaits.

@@ -9,11 +9,15 @@
 //! awaits can never run; it is settled at once, and so are, in turn, the steps that await it.
 //! Branches that do not depend on a failure go on.
 //!
+//! A result is first *computed* (known, its commit under way) and then *ended* (durable). Steps that
+//! the graph calls [eager](Dag::eager) start on computed inputs, so that a chain of them shares
+//! commits; all others, every settlement and the verdict wait for what is durable.
+//!
 //! ```
-//! use ipvm_scheduler::{Command, Dag, Ending, Event, RunId, Scheduler};
+//! use ipvm_scheduler::{Bounds, Command, Dag, Ending, Event, RunId, Scheduler};
 //! use ipvm_ucan::promise::Branch;
 //!
-//! let mut scheduler = Scheduler::new(64);
+//! let mut scheduler = Scheduler::new(Bounds { under_way: 64, volatile: 256 });
 //! let run = RunId(1);
 //! let dag = Dag::new(&[vec![], vec![(0, Branch::Ok)]])?;
 //! let commands = scheduler.handle(Event::Submitted { run, dag, ended: vec![] })?;
@@ -30,7 +34,7 @@ mod machine;
 mod run;
 
 pub use dag::{Dag, MAX_STEPS};
-pub use machine::Scheduler;
+pub use machine::{Bounds, Scheduler};
 
 /// Names one run within one scheduler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,6 +79,16 @@ pub enum Event {
         /// The step that was looked up.
         step: u32,
     },
+    /// A step's result is known, and what makes it durable is under way: [`Event::Ended`] or [`Event::Failed`]
+    /// follows. May be left out.
+    Computed {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: u32,
+        /// Its branch.
+        ending: Ending,
+    },
     /// A step's receipt is durable, wherever it came from: memory, execution or settlement.
     Ended {
         /// The run.
@@ -96,26 +110,32 @@ pub enum Event {
         /// The step.
         step: u32,
     },
+    /// The run cannot go on, for instance because a commit failed. It is forgotten, without a verdict; what is
+    /// still under way of it reports no more.
+    Failed {
+        /// The run.
+        run: RunId,
+    },
 }
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Find a receipt to reuse; answer with [`Event::Missed`] or [`Event::Ended`].
+    /// Find a receipt to reuse; answer with [`Event::Missed`], or with [`Event::Computed`] and [`Event::Ended`].
     LookUp {
         /// The run.
         run: RunId,
         /// The step, all of whose promises are met.
         step: u32,
     },
-    /// Do the work; answer with [`Event::Ended`] or, after a stop, [`Event::Abandoned`].
+    /// Do the work; answer with [`Event::Computed`] and [`Event::Ended`] or, after a stop, [`Event::Abandoned`].
     Execute {
         /// The run.
         run: RunId,
         /// The step.
         step: u32,
     },
-    /// Write the receipt of a step that can never run; answer with [`Event::Ended`].
+    /// Write the receipt of a step that can never run; answer as to [`Command::Execute`].
     Settle {
         /// The run.
         run: RunId,

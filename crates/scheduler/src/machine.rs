@@ -2,30 +2,49 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::run::{Run, State};
+use crate::run::{Run, State, Ticket};
 use crate::{Command, Event, RunId, SchedulerError};
+
+/// How much may be going on at once, over all runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Most steps that are looked up, executed or settled. A run of which none is may have one more.
+    pub under_way: u32,
+    /// Steps whose result is known and not yet durable, above which nothing is started.
+    pub volatile: u32,
+}
 
 /// Decides what is done next in every run under way.
 ///
-/// At most `in_flight` steps are under way at once. Runs with something to start take turns, one
-/// step each, so a wide run does not keep a small one waiting.
+/// Runs with something to start take turns, one step each, so a wide run does not keep a small one waiting; and a run
+/// of which nothing is under way goes first, even where others fill all places with long steps.
 #[derive(Debug)]
 pub struct Scheduler {
-    in_flight: u32,
+    bounds: Bounds,
     under_way: u32,
+    volatile: u32,
     runs: BTreeMap<RunId, Run>,
-    /// Runs that have something to start, each once, in turn.
-    turns: VecDeque<RunId>,
+    /// Runs that have something to start, in turn. Each stands here once with a ticket that is valid.
+    turns: VecDeque<(RunId, u64)>,
+    /// Those of which nothing is under way.
+    first: VecDeque<(RunId, u64)>,
+    next_ticket: u64,
 }
 
 impl Scheduler {
-    /// A scheduler that keeps at most `in_flight` steps under way (at least one).
-    pub fn new(in_flight: u32) -> Self {
+    /// A scheduler that keeps within `bounds`, each of them at least one.
+    pub fn new(bounds: Bounds) -> Self {
         Self {
-            in_flight: in_flight.max(1),
+            bounds: Bounds {
+                under_way: bounds.under_way.max(1),
+                volatile: bounds.volatile.max(1),
+            },
             under_way: 0,
+            volatile: 0,
             runs: BTreeMap::new(),
             turns: VecDeque::new(),
+            first: VecDeque::new(),
+            next_ticket: 0,
         }
     }
 
@@ -49,9 +68,20 @@ impl Scheduler {
                 self.expect(run, step, "missed", |state| state == State::LookingUp)?;
                 commands.extend(self.after_miss(run, step));
             }
-            Event::Ended { run, step, ending } => {
-                self.expect(run, step, "ended", is_under_way)?;
+            Event::Computed { run, step, ending } => {
+                self.expect(run, step, "computed", is_under_way)?;
                 self.leave(run);
+                self.volatile += 1;
+                let of_run = self.run_mut(run)?;
+                of_run.volatile += 1;
+                of_run.compute(step, ending);
+                self.take_turn(run);
+            }
+            Event::Ended { run, step, ending } => {
+                self.expect(run, step, "ended", |state| {
+                    is_under_way(state) || state == State::Computed(ending)
+                })?;
+                self.rest(run, step);
                 self.run_mut(run)?.end(step, ending);
                 self.take_turn(run);
                 self.finish_if_over(run, &mut commands);
@@ -69,14 +99,23 @@ impl Scheduler {
                 self.run_mut(run)?.stopped = true;
                 self.finish_if_over(run, &mut commands);
             }
+            Event::Failed { run } => {
+                self.run_mut(run)?;
+                self.forget(run);
+            }
         }
         self.start(&mut commands);
         Ok(commands)
     }
 
-    /// How many steps are under way, over all runs.
+    /// How many steps are looked up, executed or settled, over all runs.
     pub fn under_way(&self) -> u32 {
         self.under_way
+    }
+
+    /// How many steps have a result that is known and not yet durable, over all runs.
+    pub fn volatile(&self) -> u32 {
+        self.volatile
     }
 
     /// A miss leads to execution, unless the run was stopped in between.
@@ -97,10 +136,8 @@ impl Scheduler {
     }
 
     fn start(&mut self, commands: &mut Vec<Command>) {
-        while self.under_way < self.in_flight {
-            let Some(id) = self.turns.pop_front() else {
-                return;
-            };
+        while self.volatile < self.bounds.volatile {
+            let Some(id) = self.next_run() else { return };
             let Some(run) = self.runs.get_mut(&id) else {
                 continue;
             };
@@ -124,14 +161,49 @@ impl Scheduler {
         }
     }
 
-    /// Puts a run into the row of those that have something to start, once.
-    fn take_turn(&mut self, run: RunId) {
-        let wants = self.runs.get(&run).is_some_and(Run::has_next);
-        if wants && !self.turns.contains(&run) {
-            self.turns.push_back(run);
+    /// The run whose turn it is to start a step, if there is one and a place for it.
+    fn next_run(&mut self) -> Option<RunId> {
+        loop {
+            let row = if !self.first.is_empty() {
+                &mut self.first
+            } else if self.under_way < self.bounds.under_way {
+                &mut self.turns
+            } else {
+                return None;
+            };
+            let (id, ticket) = row.pop_front()?;
+            if let Some(run) = self.runs.get_mut(&id)
+                && run.ticket.is_some_and(|valid| valid.number == ticket)
+            {
+                run.ticket = None;
+                return Some(id);
+            }
         }
     }
 
+    /// Puts a run into the row of those that have something to start, once.
+    fn take_turn(&mut self, id: RunId) {
+        let Some(run) = self.runs.get_mut(&id) else {
+            return;
+        };
+        let first = run.under_way == 0;
+        // One that waits in turn goes first once nothing of it is under way any more; its old ticket is void then.
+        let stays = run.ticket.is_some_and(|ticket| ticket.first || !first);
+        if stays || !run.has_next() {
+            return;
+        }
+        self.next_ticket += 1;
+        let number = self.next_ticket;
+        run.ticket = Some(Ticket { number, first });
+        let row = if first {
+            &mut self.first
+        } else {
+            &mut self.turns
+        };
+        row.push_back((id, number));
+    }
+
+    /// One step less is under way.
     fn leave(&mut self, run: RunId) {
         if let Some(run) = self.runs.get_mut(&run) {
             run.under_way = run.under_way.saturating_sub(1);
@@ -139,10 +211,31 @@ impl Scheduler {
         }
     }
 
+    /// A step that is under way, or computed, is so no longer.
+    fn rest(&mut self, id: RunId, step: u32) {
+        let Some(run) = self.runs.get_mut(&id) else {
+            return;
+        };
+        if matches!(run.state(step), Some(State::Computed(_))) {
+            run.volatile = run.volatile.saturating_sub(1);
+            self.volatile = self.volatile.saturating_sub(1);
+        } else {
+            self.leave(id);
+        }
+    }
+
     fn finish_if_over(&mut self, id: RunId, commands: &mut Vec<Command>) {
         if let Some(verdict) = self.runs.get(&id).and_then(Run::verdict) {
-            self.runs.remove(&id);
+            self.forget(id);
             commands.push(Command::Finish { run: id, verdict });
+        }
+    }
+
+    /// Gives back the places of a run that is over.
+    fn forget(&mut self, id: RunId) {
+        if let Some(run) = self.runs.remove(&id) {
+            self.under_way = self.under_way.saturating_sub(run.under_way);
+            self.volatile = self.volatile.saturating_sub(run.volatile);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{Dag, Ending, Verdict};
 /// Where a step stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// Some input has not ended.
+    /// Some input is not there yet.
     Waiting,
     /// All inputs ended as awaited; not yet started.
     Ready,
@@ -21,6 +21,8 @@ pub(crate) enum State {
     Executing,
     /// Its settlement is being written.
     Settling,
+    /// Its result is known; the commit is under way.
+    Computed(Ending),
     /// Its receipt is on record.
     Ended(Ending),
     /// Given up after a stop.
@@ -36,10 +38,19 @@ impl State {
             Self::LookingUp => "being looked up",
             Self::Executing => "being executed",
             Self::Settling => "being settled",
+            Self::Computed(_) => "computed",
             Self::Ended(_) => "ended",
             Self::Abandoned => "abandoned",
         }
     }
+}
+
+/// A place in one of the rows of runs that have something to start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    pub(crate) number: u64,
+    /// In the row of those that go first.
+    pub(crate) first: bool,
 }
 
 /// One run under way.
@@ -47,11 +58,16 @@ impl State {
 pub(crate) struct Run {
     dag: Dag,
     states: Vec<State>,
-    /// For each step, how many of its inputs have not ended.
+    /// For each step, how many of its inputs it still waits for: to be known if it is eager, else to be durable.
     missing: Vec<u32>,
     /// Steps that are ready or doomed, in the order in which they became so.
     queue: VecDeque<u32>,
+    /// Steps that are looked up, executed or settled.
     pub(crate) under_way: u32,
+    /// Steps whose result is known and not yet durable.
+    pub(crate) volatile: u32,
+    /// Its place among the runs that take turns, if it stands there.
+    pub(crate) ticket: Option<Ticket>,
     ended: usize,
     errors: usize,
     pub(crate) stopped: bool,
@@ -67,6 +83,8 @@ impl Run {
             missing,
             queue: VecDeque::new(),
             under_way: 0,
+            volatile: 0,
+            ticket: None,
             ended: 0,
             errors: 0,
             stopped: false,
@@ -76,7 +94,7 @@ impl Run {
             run.mark_ended(*step, *ending);
         }
         for (step, ending) in ended {
-            run.release_dependents(*step, *ending);
+            run.inform_dependents(*step, *ending, None);
         }
         for step in 0..steps as u32 {
             if run.state(step) == Some(State::Waiting) && run.is_free(step) {
@@ -109,10 +127,17 @@ impl Run {
         !self.stopped && !self.queue.is_empty()
     }
 
-    /// Records the end of a step and makes ready, or dooms, what awaited it.
+    /// Records that a step's result is known, and makes ready what may start on it.
+    pub(crate) fn compute(&mut self, step: u32, ending: Ending) {
+        self.set(step, State::Computed(ending));
+        self.inform_dependents(step, ending, Some(Told::Eager));
+    }
+
+    /// Records that a step's result is durable, and makes ready, or dooms, what awaited it.
     pub(crate) fn end(&mut self, step: u32, ending: Ending) {
+        let was_computed = matches!(self.state(step), Some(State::Computed(_)));
         self.mark_ended(step, ending);
-        self.release_dependents(step, ending);
+        self.inform_dependents(step, ending, was_computed.then_some(Told::Others));
     }
 
     /// The verdict, once nothing is under way and nothing can be started.
@@ -124,7 +149,8 @@ impl Run {
                 Verdict::Error
             });
         }
-        (self.stopped && self.under_way == 0).then_some(Verdict::Stopped)
+        let at_rest = self.under_way == 0 && self.volatile == 0;
+        (self.stopped && at_rest).then_some(Verdict::Stopped)
     }
 
     fn mark_ended(&mut self, step: u32, ending: Ending) {
@@ -133,20 +159,27 @@ impl Run {
         self.errors += usize::from(ending == Ending::Error);
     }
 
-    fn release_dependents(&mut self, step: u32, ending: Ending) {
+    /// Counts a result off in the steps that await it: in those that are `told` of now, or in all.
+    fn inform_dependents(&mut self, step: u32, ending: Ending, told: Option<Told>) {
         for index in 0..self.dag.dependents(step).len() {
             let Some((dependent, branch)) = self.dag.dependents(step).get(index).copied() else {
                 continue;
             };
+            if !satisfies(ending, branch) {
+                // The receipt of a settlement names the receipt of its cause, which must be on record.
+                if told != Some(Told::Eager) && self.state(dependent) == Some(State::Waiting) {
+                    self.enqueue(dependent, State::Doomed(step));
+                }
+                continue;
+            }
+            let now = told.is_none_or(|told| (told == Told::Eager) == self.dag.is_eager(dependent));
+            if !now {
+                continue;
+            }
             if let Some(count) = self.missing.get_mut(dependent as usize) {
                 *count = count.saturating_sub(1);
             }
-            if self.state(dependent) != Some(State::Waiting) {
-                continue;
-            }
-            if !satisfies(ending, branch) {
-                self.enqueue(dependent, State::Doomed(step));
-            } else if self.is_free(dependent) {
+            if self.state(dependent) == Some(State::Waiting) && self.is_free(dependent) {
                 self.enqueue(dependent, State::Ready);
             }
         }
@@ -160,6 +193,15 @@ impl Run {
         self.set(step, state);
         self.queue.push_back(step);
     }
+}
+
+/// Which of the steps that await a result are told of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// Those that may start on a result that is not durable.
+    Eager,
+    /// Those that may not.
+    Others,
 }
 
 fn satisfies(ending: Ending, branch: Branch) -> bool {

@@ -2,17 +2,26 @@
 //!
 //! Without these: a step could start before its inputs, twice, or never; a failure could stop
 //! branches that do not depend on it; a wide run could starve a small one.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{BTreeMap, VecDeque};
 
-use ipvm_scheduler::{Command, Dag, Ending, Event, RunId, Scheduler, SchedulerError, Verdict};
+use ipvm_scheduler::{
+    Bounds, Command, Dag, Ending, Event, RunId, Scheduler, SchedulerError, Verdict,
+};
 use ipvm_ucan::promise::Branch;
 use proptest::prelude::*;
 
 const RUN: RunId = RunId(7);
 
-type Inputs = Vec<Vec<(u32, Branch)>>;
+pub(crate) type Inputs = Vec<Vec<(u32, Branch)>>;
+
+/// A scheduler with so many places, and results that may be volatile without bound.
+fn scheduler(under_way: u32) -> Scheduler {
+    Scheduler::new(Bounds {
+        under_way,
+        volatile: u32::MAX,
+    })
+}
 
 /// What a random driver saw.
 #[derive(Debug, Default)]
@@ -32,7 +41,7 @@ fn drive(
     hits: impl Fn(u32) -> bool,
     mut pick: impl FnMut(usize) -> usize,
 ) -> Seen {
-    let mut scheduler = Scheduler::new(in_flight);
+    let mut scheduler = scheduler(in_flight);
     let mut seen = Seen::default();
     let dag = Dag::new(inputs).unwrap();
     let submitted = Event::Submitted {
@@ -163,7 +172,7 @@ fn hits_are_never_executed() {
 
 #[test]
 fn resume_starts_where_the_record_ends() {
-    let mut scheduler = Scheduler::new(4);
+    let mut scheduler = scheduler(4);
     let dag = Dag::new(&[vec![], vec![ok(0)], vec![ok(1)]]).unwrap();
     let ended = vec![(0, Ending::Ok), (1, Ending::Ok)];
     let commands = scheduler
@@ -208,7 +217,7 @@ fn resume_starts_where_the_record_ends() {
 
 #[test]
 fn a_stop_waits_for_what_is_under_way_and_starts_nothing_more() {
-    let mut scheduler = Scheduler::new(2);
+    let mut scheduler = scheduler(2);
     let dag = Dag::new(&[vec![], vec![], vec![], vec![ok(0)]]).unwrap();
     scheduler
         .handle(Event::Submitted {
@@ -240,48 +249,169 @@ fn a_stop_waits_for_what_is_under_way_and_starts_nothing_more() {
     assert_eq!(scheduler.under_way(), 0);
 }
 
-#[test]
-fn runs_take_turns() {
-    let mut scheduler = Scheduler::new(1);
-    let wide = Dag::new(&vec![vec![]; 100]).unwrap();
-    let small = Dag::new(&vec![vec![]; 2]).unwrap();
-    let (a, b) = (RunId(1), RunId(2));
-    scheduler
-        .handle(Event::Submitted {
-            run: a,
-            dag: wide,
-            ended: vec![],
-        })
-        .unwrap();
-    scheduler
-        .handle(Event::Submitted {
-            run: b,
-            dag: small,
-            ended: vec![],
-        })
-        .unwrap();
+/// Ends the steps that are under way, oldest first, and says whose steps were started.
+fn started(
+    scheduler: &mut Scheduler,
+    under_way: &mut VecDeque<(RunId, u32)>,
+    ends: usize,
+) -> Vec<RunId> {
     let mut order = vec![];
-    let mut current = (a, 0);
-    for _ in 0..4 {
-        let (run, step) = current;
-        let event = Event::Ended {
-            run,
-            step,
-            ending: Ending::Ok,
-        };
-        for command in scheduler.handle(event).unwrap() {
+    for _ in 0..ends {
+        let (run, step) = under_way.pop_front().unwrap();
+        let ending = Ending::Ok;
+        let commands = scheduler.handle(Event::Ended { run, step, ending });
+        for command in commands.unwrap() {
             if let Command::LookUp { run, step } = command {
                 order.push(run);
-                current = (run, step);
+                under_way.push_back((run, step));
             }
         }
     }
+    order
+}
+
+fn submit(scheduler: &mut Scheduler, run: RunId, steps: usize) -> VecDeque<(RunId, u32)> {
+    let dag = Dag::new(&vec![vec![]; steps]).unwrap();
+    let ended = vec![];
+    let commands = scheduler.handle(Event::Submitted { run, dag, ended });
+    let look_up = |command: &Command| match command {
+        Command::LookUp { run, step } => (*run, *step),
+        other => panic!("{other:?}"),
+    };
+    commands.unwrap().iter().map(look_up).collect()
+}
+
+#[test]
+fn runs_take_turns() {
+    let mut scheduler = scheduler(4);
+    let (a, b) = (RunId(1), RunId(2));
+    let mut under_way = submit(&mut scheduler, a, 100);
+    assert_eq!(under_way.len(), 4);
+    // All places are taken, and still the second run starts.
+    let of_b = submit(&mut scheduler, b, 3);
+    assert_eq!(of_b, [(b, 0)]);
+    under_way.extend(of_b);
+    // One end of a step brings the five back to four; from then on, each gets every second place.
+    let order = started(&mut scheduler, &mut under_way, 5);
     assert_eq!(order, [a, b, a, b]);
+}
+
+/// The wide run has all its steps in the queue before the small one comes, which is a chain: its next step is never
+/// there before the last has ended.
+#[test]
+fn a_small_run_beside_100_000_steps_is_not_starved() {
+    let mut scheduler = scheduler(64);
+    let (wide, small) = (RunId(1), RunId(2));
+    let mut under_way = submit(&mut scheduler, wide, 100_000);
+    let dag = Dag::new(&[vec![], vec![ok(0)], vec![ok(1)], vec![ok(2)]]).unwrap();
+    let ended = vec![];
+    let commands = scheduler.handle(Event::Submitted {
+        run: small,
+        dag,
+        ended,
+    });
+    assert_eq!(
+        commands.unwrap(),
+        [Command::LookUp {
+            run: small,
+            step: 0
+        }]
+    );
+    under_way.push_back((small, 0));
+    // Whenever a step of the small run ends, its next one is started at once.
+    let mut ends = 0;
+    let mut last = None;
+    while last != Some(3) {
+        last = under_way
+            .front()
+            .filter(|(run, _)| *run == small)
+            .map(|(_, step)| *step);
+        let order = started(&mut scheduler, &mut under_way, 1);
+        assert_eq!(order.contains(&small), last.is_some_and(|step| step < 3));
+        ends += 1;
+    }
+    assert!(ends <= 4 * 65, "after {ends} steps of both runs");
+}
+
+#[test]
+fn eager_steps_start_on_what_is_known_and_others_on_what_is_durable() {
+    let mut scheduler = scheduler(8);
+    // 1 is eager, 2 is not, 3 awaits the error of 0 and is settled, eager or not, when that is durable.
+    let inputs = [vec![], vec![ok(0)], vec![ok(0)], vec![(0, Branch::Error)]];
+    let dag = Dag::new(&inputs).unwrap().eager(|step| step != 2);
+    let ended = vec![];
+    scheduler
+        .handle(Event::Submitted {
+            run: RUN,
+            dag,
+            ended,
+        })
+        .unwrap();
+    let ending = Ending::Ok;
+    let computed = scheduler.handle(Event::Computed {
+        run: RUN,
+        step: 0,
+        ending,
+    });
+    assert_eq!(computed.unwrap(), [Command::LookUp { run: RUN, step: 1 }]);
+    assert_eq!((scheduler.under_way(), scheduler.volatile()), (1, 1));
+    let other = Event::Ended {
+        run: RUN,
+        step: 0,
+        ending: Ending::Error,
+    };
+    assert!(
+        scheduler.handle(other).is_err(),
+        "computed and durable differ"
+    );
+    let ended = scheduler.handle(Event::Ended {
+        run: RUN,
+        step: 0,
+        ending,
+    });
+    let then = [
+        Command::LookUp { run: RUN, step: 2 },
+        Command::Settle {
+            run: RUN,
+            step: 3,
+            because: 0,
+        },
+    ];
+    assert_eq!(ended.unwrap(), then);
+    assert_eq!(scheduler.volatile(), 0);
+}
+
+#[test]
+fn a_failed_run_gives_its_places_back_and_says_nothing() {
+    let mut scheduler = scheduler(2);
+    let (a, b) = (RunId(1), RunId(2));
+    submit(&mut scheduler, a, 10);
+    submit(&mut scheduler, b, 10);
+    let ending = Ending::Ok;
+    scheduler
+        .handle(Event::Computed {
+            run: a,
+            step: 0,
+            ending,
+        })
+        .unwrap();
+    let commands = scheduler.handle(Event::Failed { run: a }).unwrap();
+    assert_eq!(commands, [Command::LookUp { run: b, step: 1 }]);
+    assert_eq!((scheduler.under_way(), scheduler.volatile()), (2, 0));
+    assert!(
+        scheduler
+            .handle(Event::Ended {
+                run: a,
+                step: 0,
+                ending
+            })
+            .is_err()
+    );
 }
 
 #[test]
 fn a_driver_that_contradicts_the_machine_is_told() {
-    let mut scheduler = Scheduler::new(1);
+    let mut scheduler = scheduler(1);
     let dag = Dag::new(&[vec![], vec![]]).unwrap();
     let twice = dag.clone();
     scheduler
@@ -342,7 +472,7 @@ fn graphs_are_valid_by_construction() {
 }
 
 /// Random acyclic graphs: each step may await earlier ones.
-fn graphs() -> impl Strategy<Value = Inputs> {
+pub(crate) fn graphs() -> impl Strategy<Value = Inputs> {
     let branch =
         prop_oneof![3 => Just(Branch::Ok), 1 => Just(Branch::Error), 1 => Just(Branch::Any)];
     prop::collection::vec(
@@ -387,7 +517,7 @@ proptest! {
         let sorted = |mut list: Vec<u32>| { list.sort_unstable(); list };
         prop_assert_eq!(sorted(seen.executed), sorted(straight.executed));
         prop_assert_eq!(seen.endings.len(), inputs.len());
-        prop_assert!(seen.most_under_way <= in_flight);
+        prop_assert!(seen.most_under_way <= in_flight.max(1));
         prop_assert!(seen.verdict.is_some());
     }
 }
