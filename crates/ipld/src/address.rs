@@ -18,6 +18,8 @@ pub mod codec {
 const SHA2_256: u64 = 0x12;
 /// Length of a sha2-256 digest, in bytes.
 const SHA2_256_BYTES: u8 = 32;
+/// The same, for arrays.
+pub const DIGEST_BYTES: usize = SHA2_256_BYTES as usize;
 /// Longest text read as a CID, in bytes: a 64-byte digest in base 16 needs about 150, in base 2 nobody writes one.
 const MAX_CID_TEXT: usize = 256;
 
@@ -59,6 +61,21 @@ pub fn cid_of(codec: u64, bytes: &[u8]) -> Cid {
     // `wrap` fails only for digests over 64 bytes; the default multihash is never reached.
     let hash = Multihash::wrap(SHA2_256, &digest).unwrap_or_default();
     Cid::new_v1(codec, hash)
+}
+
+/// The CIDv1 (sha2-256) of a block with this digest. A digest takes a third of the memory of a CID.
+#[must_use]
+pub fn cid_of_digest(codec: u64, digest: &[u8; DIGEST_BYTES]) -> Cid {
+    let hash = Multihash::wrap(SHA2_256, digest).unwrap_or_default();
+    Cid::new_v1(codec, hash)
+}
+
+/// The digest in a CID, if it is a sha2-256.
+#[must_use]
+pub fn digest_of(cid: &Cid) -> Option<[u8; DIGEST_BYTES]> {
+    let hash = cid.hash();
+    let digest = hash.digest().try_into().ok()?;
+    (hash.code() == SHA2_256).then_some(digest)
 }
 
 /// Reads a CID from text: version 1 with sha2-256, in any multibase.

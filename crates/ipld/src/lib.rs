@@ -25,7 +25,7 @@ mod limits;
 mod links;
 pub mod unixfs;
 
-pub use address::{CidError, cid_of, codec, parse_cid};
+pub use address::{CidError, DIGEST_BYTES, cid_of, cid_of_digest, codec, digest_of, parse_cid};
 pub use block::{Block, BlockError};
 pub use cid::Cid;
 pub use ipld_core::ipld::Ipld;

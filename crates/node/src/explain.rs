@@ -6,7 +6,7 @@ use std::fmt;
 use ipvm_ipld::{Cid, Ipld, json};
 use ipvm_store::RunFilter;
 use ipvm_ucan::promise::Await;
-use ipvm_workflow::{Task, Workflow};
+use ipvm_workflow::{Plan, Task};
 
 use crate::memo::{computation_of, resolve};
 use crate::scribe::one_line;
@@ -120,7 +120,7 @@ impl fmt::Display for Difference {
 
 /// The run that a new one is compared with.
 struct Before {
-    workflow: Workflow,
+    plan: Plan,
     inputs: HashMap<String, Cid>,
 }
 
@@ -133,11 +133,13 @@ impl Node {
         let before = self.before(prepared)?;
         let mut hits: HashMap<u32, Cid> = HashMap::new();
         let mut found: HashMap<u32, Explanation> = HashMap::new();
-        for index in prepared.graph.order() {
-            let Some((label, step)) = prepared.step(index) else {
-                continue;
-            };
-            let Some(task) = prepared.task(index) else {
+        for index in prepared.plan.graph().order() {
+            let plan = &prepared.plan;
+            let (Some(label), Some(step), Some(task)) = (
+                plan.label(index),
+                plan.step(index),
+                plan.graph().task(index),
+            ) else {
                 continue;
             };
             let why = match self.hit(prepared, &step.task, &task, &hits)? {
@@ -191,7 +193,7 @@ impl Node {
         let runs = self
             .store()
             .runs(&RunFilter::Name(prepared.name.clone()), None, 16)?;
-        let other = runs.iter().find(|run| run.workflow != prepared.cid);
+        let other = runs.iter().find(|run| run.workflow != prepared.plan.cid());
         let Some(run) = other.or(runs.first()) else {
             return Ok(None);
         };
@@ -200,7 +202,7 @@ impl Node {
             None => HashMap::new(),
         };
         Ok(Some(Before {
-            workflow: self.workflow(&run.workflow)?,
+            plan: self.plan(&run.workflow)?,
             inputs,
         }))
     }
@@ -216,7 +218,7 @@ impl Node {
             return Ok(Some((receipt.cid(), hit_of(&receipt, "task"))));
         }
         let mut value = |wanted: &Await| -> Result<Ipld, NodeError> {
-            let step = prepared.graph.find(&wanted.task);
+            let step = prepared.plan.graph().find(&wanted.task);
             let receipt = step
                 .and_then(|step| hits.get(&step))
                 .ok_or(NodeError::NoBlock(wanted.task))?;
@@ -236,29 +238,34 @@ impl Node {
         index: u32,
         hits: &HashMap<u32, Cid>,
     ) -> Result<Vec<Difference>, NodeError> {
-        if let Some(task) = prepared.task(index)
+        if let Some(task) = prepared.plan.graph().task(index)
             && let Some(receipt) = self.receipts_of_task(&task)?.pop()
         {
             return Ok(vec![not_kept(&receipt)]);
         }
         let inputs = prepared
-            .graph
+            .plan
+            .graph()
             .deps(index)
             .iter()
             .filter(|on| !hits.contains_key(on));
         let labels: Vec<String> = inputs
-            .filter_map(|on| prepared.labels.get(*on as usize).cloned())
+            .filter_map(|on| prepared.plan.label(*on).map(str::to_owned))
             .collect();
         let mut reasons = Vec::new();
         if !labels.is_empty() {
             reasons.push(Difference::Inputs { labels });
         }
         if let Some(before) = before
-            && let Some((label, step)) = prepared.step(index)
-            && let Some(old) = before.workflow.steps.get(label)
+            && let Some(label) = prepared.plan.label(index)
+            && let Some(new) = prepared.plan.step(index)
+            && let Some(old) = before
+                .plan
+                .find(label)
+                .and_then(|old| before.plan.step(old))
         {
-            let old = Ipld::Map(old.task.args.clone());
-            let new = Ipld::Map(step.task.args.clone());
+            let old = Ipld::Map(old.task.args);
+            let new = Ipld::Map(new.task.args);
             Comparison {
                 prepared,
                 before,

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use ipvm_ipld::{Cid, Ipld, parse_cid};
 use ipvm_store::{RunFilter, RunStatus};
 use ipvm_ucan::{Invocation, Outcome, Receipt};
-use ipvm_workflow::{Failure, Workflow};
+use ipvm_workflow::{Failure, Plan};
 
+use crate::record::Record;
 use crate::report::{RunInfo, RunReport, RunState, Status};
 use crate::run::step_report;
-use crate::scribe::{Record, now};
-use crate::{Access, Node, NodeError, Prepared};
+use crate::scribe::now;
+use crate::{Access, Node, NodeError};
 
 /// Shortest prefix of a CID that may stand for it, in characters.
 const MIN_PREFIX: usize = 8;
@@ -148,9 +149,9 @@ impl Node {
     /// # Errors
     /// The store fails or its workflow is not here.
     pub fn run_report(&self, run: &RunInfo) -> Result<RunReport, NodeError> {
-        let prepared = Prepared::of_workflow(run.name.clone(), self.workflow(&run.workflow)?)?;
-        let mut records = vec![None; prepared.labels.len()];
-        let mut mismatches = HashMap::new();
+        let plan = self.plan(&run.workflow)?;
+        let mut records: Vec<Option<Record>> = vec![None; plan.len()];
+        let mut causes: HashMap<u32, Cid> = HashMap::new();
         for step in self.store().steps(run.id)? {
             let Some(id) = step.receipt else { continue };
             let Some(stored) = self.store().receipt_at(id)? else {
@@ -160,7 +161,7 @@ impl Node {
             if let Outcome::Error(error) = &receipt.payload().out
                 && let Some(Failure::BranchMismatch { from, .. }) = Failure::from_ipld(error)
             {
-                mismatches.insert(step.index, from);
+                causes.insert(step.index, from);
             }
             let memo = receipt.payload().meta.started < run.started
                 || receipt.payload().meta.memo.is_some();
@@ -168,22 +169,11 @@ impl Node {
                 *slot = Some(Record::of(&receipt, memo));
             }
         }
-        let by_receipt: HashMap<Cid, &String> = prepared
-            .labels
-            .iter()
-            .zip(&records)
-            .filter_map(|(label, record)| Some((record.as_ref()?.receipt, label)))
-            .collect();
+        let because = because_of(&plan, &records, &causes);
         let steps: Vec<_> = (0..)
             .zip(&records)
-            .map(|(index, record)| {
-                let from = mismatches.get(&index).and_then(|from| by_receipt.get(from));
-                step_report(
-                    &prepared,
-                    index,
-                    record.as_ref(),
-                    from.map(|label| (*label).clone()),
-                )
+            .map(|(step, record)| {
+                step_report(&plan, step, record.as_ref(), because.get(&step).copied())
             })
             .collect();
         let reused = steps.iter().filter(|step| step.memo);
@@ -207,9 +197,9 @@ impl Node {
     ///
     /// # Errors
     /// It, or a part of it, is not here.
-    pub fn workflow(&self, cid: &Cid) -> Result<Workflow, NodeError> {
+    pub fn plan(&self, cid: &Cid) -> Result<Plan, NodeError> {
         let root = self.block_or_missing(cid)?;
-        Workflow::decode(&root, &mut |chunk| self.block_or_missing(chunk))
+        Plan::decode(&root, &mut |chunk| self.block_or_missing(chunk))
             .map_err(|error| NodeError::Name(format!("{cid} is not a workflow: {error}")))
     }
 
@@ -266,6 +256,22 @@ impl Node {
         });
         Ok(links.collect())
     }
+}
+
+/// For each step that another's failure kept from running, which one: that among its inputs whose receipt its own
+/// receipt names.
+fn because_of(
+    plan: &Plan,
+    records: &[Option<Record>],
+    causes: &HashMap<u32, Cid>,
+) -> HashMap<u32, u32> {
+    let receipt = |step: u32| Some(records.get(step as usize)?.as_ref()?.receipt());
+    let cause = |(step, from): (&u32, &Cid)| {
+        let mut inputs = plan.graph().deps(*step).iter();
+        let input = inputs.find(|input| receipt(**input).as_ref() == Some(from))?;
+        Some((*step, *input))
+    };
+    causes.iter().filter_map(cause).collect()
 }
 
 fn is_meant(written: &str, cid: &Cid) -> bool {

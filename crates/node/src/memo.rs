@@ -40,12 +40,10 @@ pub(crate) fn resolve(
     task: &Task,
     lookup: &mut dyn FnMut(&Await) -> Result<Ipld, NodeError>,
 ) -> Result<Args, NodeError> {
-    match promise::resolve(&Ipld::Map(task.args.clone()), lookup)? {
-        Ipld::Map(args) => Ok(args),
-        _ => Err(NodeError::Internal(
-            "resolved arguments are not a map".into(),
-        )),
-    }
+    let resolved = |(name, value): (&String, &Ipld)| {
+        Ok((name.clone(), promise::resolve(value, &mut *lookup)?))
+    };
+    task.args.iter().map(resolved).collect()
 }
 
 impl Node {

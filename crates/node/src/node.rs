@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use ipvm_store::{ReceiptKeys, Store};
 use ipvm_ucan::{Did, Receipt};
 use ipvm_wasm::{Compiler, Engine, Settings};
 
 use crate::NodeError;
+use crate::crew::Crew;
 use crate::home::{Home, Keys};
 
 /// What a caller wants to do with a home.
@@ -20,8 +21,15 @@ pub enum Access {
     Read,
 }
 
-/// A home, open: its keys, its store and, once needed, its engine.
+/// A home, open: its keys, its store and, once needed, its engine and the threads that carry out its runs.
 pub struct Node {
+    /// First, so that its threads have ended before the store is closed.
+    crew: Crew,
+    core: Arc<Core>,
+}
+
+/// What the threads of a node share.
+pub(crate) struct Core {
     home: Home,
     keys: Keys,
     store: Store,
@@ -50,72 +58,91 @@ impl Node {
             Store::open_read_only(root, keys_of)?
         };
         let keys = home.keys(write)?;
-        Ok(Self {
+        Ok(Self::of(Arc::new(Core {
             home,
             keys,
             store,
             engine: OnceLock::new(),
             compiler: Compiler::InProcess,
             access,
-        })
+        })))
+    }
+
+    /// A handle of the same home for one of its own threads.
+    pub(crate) fn of(core: Arc<Core>) -> Self {
+        Self {
+            crew: Crew::new(&core),
+            core,
+        }
     }
 
     /// The same node, with modules compiled elsewhere than in this process.
     #[must_use]
     pub fn compiling_with(self, compiler: Compiler) -> Self {
-        Self { compiler, ..self }
+        let Self { crew, mut core } = self;
+        drop(crew);
+        // Nobody else has it: the threads have ended.
+        if let Some(core) = Arc::get_mut(&mut core) {
+            core.compiler = compiler;
+        }
+        Self::of(core)
     }
 
     /// The person's DID.
     pub fn owner(&self) -> &Did {
-        self.keys.owner.did()
+        self.core.keys.owner.did()
     }
 
     /// This home's DID.
     pub fn agent(&self) -> &Did {
-        self.keys.agent.did()
+        self.core.keys.agent.did()
     }
 
     /// The folder of this home.
     pub fn home(&self) -> &Path {
-        self.home.root()
+        self.core.home.root()
     }
 
     /// The store.
     pub fn store(&self) -> &Store {
-        &self.store
+        &self.core.store
+    }
+
+    /// Those who carry out its runs.
+    pub(crate) fn crew(&self) -> &Crew {
+        &self.crew
     }
 
     pub(crate) fn access(&self) -> Access {
-        self.access
+        self.core.access
     }
 
     pub(crate) fn keys(&self) -> &Keys {
-        &self.keys
+        &self.core.keys
     }
 
     pub(crate) fn home_paths(&self) -> &Home {
-        &self.home
+        &self.core.home
     }
 
     /// The Wasm engine, started when it is first needed: answers from memory never need it.
     pub(crate) fn engine(&self) -> Result<&Engine, NodeError> {
-        if let Some(engine) = self.engine.get() {
+        if let Some(engine) = self.core.engine.get() {
             return Ok(engine);
         }
         let engine = Engine::new(&Settings {
-            cache: Some(self.home.cache().join("modules")),
-            compiler: self.compiler.clone(),
+            cache: Some(self.core.home.cache().join("modules")),
+            compiler: self.core.compiler.clone(),
             ..Settings::default()
         })?;
-        Ok(self.engine.get_or_init(|| engine))
+        Ok(self.core.engine.get_or_init(|| engine))
     }
 }
 
 impl fmt::Debug for Node {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("Node")
-            .field("home", &self.home)
+            .field("home", &self.core.home)
             .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ipvm_ipld::{Cid, Ipld};
 use ipvm_wasm::Interface;
 use ipvm_workflow::author::{self, Output};
-use ipvm_workflow::{Class, Config, Graph, Step, Task, WASM_RUN, WasmCall, Workflow, class_of};
+use ipvm_workflow::{Config, Plan, Step, Task, WASM_RUN, WasmCall, Workflow};
 
 use crate::arguments::{explain, parse_argument};
 use crate::error::PrepareError;
@@ -47,46 +47,19 @@ pub struct Group {
     pub members: Vec<u32>,
 }
 
-/// A workflow, checked and on record, that can be run.
+/// A workflow, checked, that can be run. Copies share the workflow itself.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     /// Its name: the file's `name`, else the file's stem; or the function's name.
     pub name: String,
-    /// The workflow.
-    pub workflow: Workflow,
-    /// Its CID.
-    pub cid: Cid,
-    /// Labels by step index: byte order.
-    pub labels: Vec<String>,
+    /// The workflow: its steps, by index in the byte order of their labels, and who awaits whom.
+    pub plan: Arc<Plan>,
     /// Labels as written, in the order of the file.
     pub groups: Vec<Group>,
     /// Which results become files.
     pub outputs: Vec<Output>,
     /// What was read from this machine: path as written, content.
     pub inputs: BTreeMap<String, Cid>,
-    pub(crate) graph: Graph,
-    pub(crate) encoded: ipvm_workflow::Encoded,
-}
-
-impl Prepared {
-    /// The step at `index`, in byte order of labels.
-    pub fn step(&self, index: u32) -> Option<(&str, &Step)> {
-        let label = self.labels.get(index as usize)?;
-        Some((label, self.workflow.steps.get(label)?))
-    }
-
-    /// The Task CID of the step at `index`.
-    pub fn task(&self, index: u32) -> Option<Cid> {
-        self.graph.task(index).copied()
-    }
-
-    /// The class of the command of the step at `index`.
-    pub fn class(&self, index: u32) -> Class {
-        let class = self
-            .step(index)
-            .and_then(|(_, step)| class_of(&step.task.cmd));
-        class.unwrap_or(Class::Mutation)
-    }
 }
 
 impl Node {
@@ -137,8 +110,6 @@ impl Node {
         });
         Ok(Prepared {
             name,
-            encoded: compiled.workflow.encode()?,
-            labels: compiled.workflow.steps.keys().cloned().collect(),
             groups: groups.collect(),
             outputs: compiled.outputs,
             inputs: compiled
@@ -146,11 +117,8 @@ impl Node {
                 .into_iter()
                 .map(|((_, path), cid)| (path, cid))
                 .collect(),
-            graph: compiled.graph,
-            cid: Cid::default(),
-            workflow: compiled.workflow,
-        }
-        .sealed())
+            plan: Arc::new(compiled.plan),
+        })
     }
 
     /// Makes a workflow of one step out of a function and its arguments.
@@ -220,33 +188,19 @@ impl Node {
 }
 
 impl Prepared {
-    fn sealed(mut self) -> Self {
-        self.cid = *self.encoded.root.cid();
-        self
-    }
-
     /// The prepared form of a workflow that is on record, for showing and checking it.
-    pub(crate) fn of_workflow(name: String, workflow: Workflow) -> Result<Self, NodeError> {
-        let labels: Vec<String> = workflow.steps.keys().cloned().collect();
-        let groups = (0..)
-            .zip(&labels)
-            .map(|(index, label)| Group {
-                label: label.clone(),
-                members: vec![index],
-            })
-            .collect();
-        Ok(Self {
+    pub(crate) fn of_plan(name: String, plan: Plan) -> Self {
+        let groups = (0..).zip(plan.labels()).map(|(index, label)| Group {
+            label: label.to_owned(),
+            members: vec![index],
+        });
+        Self {
             name,
-            encoded: workflow.encode()?,
-            graph: Graph::of(&workflow)?,
-            labels,
-            groups,
+            groups: groups.collect(),
             outputs: Vec::new(),
             inputs: BTreeMap::new(),
-            cid: Cid::default(),
-            workflow,
+            plan: Arc::new(plan),
         }
-        .sealed())
     }
 }
 
@@ -271,7 +225,7 @@ fn single(
         steps: BTreeMap::from([(label.clone(), step)]),
         rescue: None,
     };
-    let mut prepared = Prepared::of_workflow(label, workflow)?;
+    let mut prepared = Prepared::of_plan(label, Plan::of(workflow)?);
     prepared.inputs = inputs;
     Ok(prepared)
 }

@@ -1,20 +1,27 @@
 //! Asking for a run, admitting it, and carrying it out from wherever the record stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use ipvm_ipld::{Cid, Ipld};
-use ipvm_scheduler::Verdict;
-use ipvm_store::{Batch, NewRun, RunFilter, RunStatus, RunUpdate};
+use ipvm_scheduler::{Ending, RunId, Verdict};
+use ipvm_store::{Batch, NewRun, ReceiptId, RunFilter, RunStatus, RunUpdate, StepState};
 use ipvm_ucan::{Invocation, InvocationPayload, Receipt, verify};
 use ipvm_wasm::Cancel;
-use ipvm_workflow::{Check, Class, Config, Workflow};
+use ipvm_workflow::{Check, Class, Config, Plan};
 
+use crate::crew::{News, Order};
 use crate::memo::is_reusable;
+use crate::record::Record;
 use crate::report::{Progress, RunReport, RunState, Status, StepReport};
-use crate::runner::{Carried, Order, carry_out};
-use crate::scribe::{Record, now, token};
+use crate::scribe::{now, one_line, token};
 use crate::{Node, NodeError, Prepared};
 
+/// How often a run looks whether another process asks for its end: a file is the only word between them.
+const CANCEL_LOOK: Duration = Duration::from_millis(250);
+/// Bytes of a workflow's chunks that are committed together.
+const CHUNKS_BYTES: usize = 8 << 20;
 /// How long a request for a run stays valid, in seconds.
 const REQUEST_LIFE: i64 = 60 * 60;
 /// Bytes of a request's nonce: two requests for the same workflow are two runs.
@@ -31,6 +38,9 @@ pub struct RunOptions {
     pub memo: bool,
     /// Whether a new run is wanted although an equal one is on record.
     pub again: bool,
+    /// Whether a pure step may start on results that are known but not yet durable, so that a chain of such steps
+    /// shares commits. Nobody outside the run hears of a result before it is durable, with or without this.
+    pub share_commits: bool,
 }
 
 impl Default for RunOptions {
@@ -38,6 +48,7 @@ impl Default for RunOptions {
         Self {
             memo: true,
             again: false,
+            share_commits: true,
         }
     }
 }
@@ -47,7 +58,20 @@ struct Opened {
     id: ipvm_store::RunId,
     request: Cid,
     status: RunStatus,
-    ended: Vec<(u32, Record)>,
+    ended: Vec<(u32, Ending, ReceiptId)>,
+}
+
+/// What came of a run.
+struct Carried {
+    verdict: Verdict,
+    /// By step index.
+    records: Vec<Option<Record>>,
+    /// For each settled step, the step whose end kept it from running.
+    because: HashMap<u32, u32>,
+    executed: u64,
+    reused: u64,
+    saved_us: u64,
+    began: Instant,
 }
 
 impl Node {
@@ -66,10 +90,10 @@ impl Node {
         cancel: &Cancel,
         observe: &mut dyn FnMut(Progress<'_>),
     ) -> Result<RunReport, NodeError> {
-        check_offered(&prepared.workflow)?;
-        self.check_external(prepared)?;
+        check_offered(&prepared.plan)?;
+        self.check_external(&prepared.plan)?;
         let recorded = if options.memo && !options.again {
-            self.recorded(prepared)?
+            self.recorded(&prepared.plan)?
         } else {
             None
         };
@@ -77,22 +101,63 @@ impl Node {
             Some(run) => run,
             None => self.request(prepared)?,
         };
-        self.check_chain(prepared)?;
-        let before = self.mark(&run, prepared)?;
-        let order = Order {
-            prepared,
-            run: run.id,
-            memo: options.memo,
-            ended: run.ended,
-        };
-        let carried = carry_out(self, &order, cancel, observe)?;
+        self.check_chain(&prepared.plan)?;
+        let before = self.mark(&run, &prepared.plan)?;
+        let carried = self.carry_out(prepared, &run, options, cancel, observe)?;
         let state = self.close(run.id, before, &carried)?;
-        Ok(report(prepared, run.request, state, carried))
+        Ok(report(prepared, run.request, state, &carried))
     }
 
-    /// The latest run of this very workflow, with the steps that need not be done again.
-    fn recorded(&self, prepared: &Prepared) -> Result<Option<Opened>, NodeError> {
-        let filter = RunFilter::Workflow(prepared.cid);
+    /// Hands the run to the crew and follows it to its end.
+    fn carry_out(
+        &self,
+        prepared: &Prepared,
+        run: &Opened,
+        options: &RunOptions,
+        cancel: &Cancel,
+        observe: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Carried, NodeError> {
+        observe(Progress::Began { prepared });
+        let (feed, news) = channel();
+        let look = feed.clone();
+        // Gone with its caller, there is nobody who would look.
+        let _told = cancel.when_set(move || drop(look.send(News::Look)));
+        let order = Order {
+            plan: prepared.plan.clone(),
+            run: run.id,
+            memo: options.memo,
+            share_commits: options.share_commits,
+            stop: Cancel::new(),
+        };
+        let mut carried = Carried::new(prepared.plan.len());
+        let number = self.crew().submit(order, &run.ended, feed)?;
+        // The workers go on meanwhile.
+        for (step, _, id) in &run.ended {
+            let stored = self.store().receipt_at(*id)?;
+            let gone = || NodeError::Internal(format!("receipt {id} is not on record"));
+            let receipt = Receipt::decode(&stored.ok_or_else(gone)?.block)?;
+            let error = match &receipt.payload().out {
+                ipvm_ucan::Outcome::Ok(_) => None,
+                ipvm_ucan::Outcome::Error(error) => Some(one_line(error)),
+            };
+            let record = Record::of(&receipt, true);
+            observe(carried.end(*step, record, error, None));
+        }
+        let stop = Stop {
+            node: self,
+            run: run.id,
+            number,
+            cancel,
+        };
+        follow(&mut carried, &stop, &news, observe)
+            .inspect_err(|_| self.crew().stop(number))
+            .map(|verdict| Carried { verdict, ..carried })
+    }
+
+    /// The latest run of this very workflow, with the steps that need not be done again. Receipts are not read but
+    /// those of errors, some of which are no results.
+    fn recorded(&self, plan: &Plan) -> Result<Option<Opened>, NodeError> {
+        let filter = RunFilter::Workflow(plan.cid());
         let Some(run) = self.store().runs(&filter, None, 1)?.into_iter().next() else {
             return Ok(None);
         };
@@ -102,12 +167,12 @@ impl Node {
         let mut ended = Vec::new();
         for step in self.store().steps(run.id)? {
             let Some(id) = step.receipt else { continue };
-            let Some(stored) = self.store().receipt_at(id)? else {
-                continue;
-            };
-            let receipt = Receipt::decode(&stored.block)?;
-            if is_reusable(&receipt.payload().out) {
-                ended.push((step.index, Record::of(&receipt, true)));
+            match step.state {
+                StepState::Ok => ended.push((step.index, Ending::Ok, id)),
+                StepState::Error if self.is_result(id)? => {
+                    ended.push((step.index, Ending::Error, id));
+                }
+                _ => {}
             }
         }
         Ok(Some(Opened {
@@ -118,6 +183,13 @@ impl Node {
         }))
     }
 
+    fn is_result(&self, id: ReceiptId) -> Result<bool, NodeError> {
+        let Some(stored) = self.store().receipt_at(id)? else {
+            return Ok(false);
+        };
+        Ok(is_reusable(&Receipt::decode(&stored.block)?.payload().out))
+    }
+
     /// Signs the owner's request, admits it, and puts it on record with the workflow.
     fn request(&self, prepared: &Prepared) -> Result<Opened, NodeError> {
         let started = now();
@@ -125,22 +197,26 @@ impl Node {
         self.admit(&request, prepared, started)?;
         let keys = self.keys();
         let id = self.store().new_run_id();
+        let encoded = prepared.plan.encoded();
         let mut batch = Batch::new();
-        batch.block(prepared.encoded.root.clone());
-        for chunk in &prepared.encoded.chunks {
+        for chunk in &encoded.chunks {
+            if batch.bytes() + chunk.data().len() > CHUNKS_BYTES && !batch.is_empty() {
+                self.store().commit(std::mem::take(&mut batch))?;
+            }
             batch.block(chunk.clone());
         }
         batch
+            .block(encoded.root.clone())
             .block(token(keys.delegation.bytes()))
             .block(token(request.bytes()));
         batch.run(NewRun {
             id,
-            workflow: prepared.cid,
+            workflow: prepared.plan.cid(),
             name: Some(prepared.name.clone()),
             source: None,
             invocation: Some(request.cid()),
             started,
-            tasks: u32::try_from(prepared.labels.len()).unwrap_or(u32::MAX),
+            tasks: u32::try_from(prepared.plan.len()).unwrap_or(u32::MAX),
         });
         self.store().commit(batch)?;
         let request = request.cid();
@@ -168,7 +244,7 @@ impl Node {
             sub: keys.owner.did().clone(),
             aud: Some(keys.agent.did().clone()),
             cmd: WORKFLOW_RUN.parse()?,
-            args: BTreeMap::from([("workflow".to_owned(), Ipld::Link(prepared.cid))]),
+            args: BTreeMap::from([("workflow".to_owned(), Ipld::Link(prepared.plan.cid()))]),
             prf: Vec::new(),
             nonce,
             exp: Some(now + REQUEST_LIFE),
@@ -186,7 +262,7 @@ impl Node {
         let payload = request.payload();
         let for_me = payload.aud.as_ref().unwrap_or(&payload.sub) == self.agent();
         let of_owner = payload.iss == *self.owner();
-        let about = payload.args.get("workflow") == Some(&Ipld::Link(prepared.cid));
+        let about = payload.args.get("workflow") == Some(&Ipld::Link(prepared.plan.cid()));
         if for_me && of_owner && about {
             return Ok(());
         }
@@ -196,12 +272,12 @@ impl Node {
     }
 
     /// Whether the chain owner → agent still allows the agent to act for the owner.
-    fn check_chain(&self, prepared: &Prepared) -> Result<(), NodeError> {
-        let Some((_, step)) = prepared.step(0) else {
+    fn check_chain(&self, plan: &Plan) -> Result<(), NodeError> {
+        let Some(step) = plan.step(0) else {
             return Ok(());
         };
         let at = now();
-        let invocation = self.invoke(&step.task, at)?;
+        let invocation = self.invoke(step.task, at)?;
         let delegation = &self.keys().delegation;
         let proofs = |cid: &Cid| (*cid == delegation.cid()).then(|| delegation.clone());
         verify(&invocation, &proofs, at, SKEW_SECONDS)?;
@@ -209,9 +285,9 @@ impl Node {
     }
 
     /// Awaited tasks of other workflows must have a receipt here.
-    fn check_external(&self, prepared: &Prepared) -> Result<(), NodeError> {
-        for index in 0..prepared.labels.len() as u32 {
-            for task in prepared.graph.external(index) {
+    fn check_external(&self, plan: &Plan) -> Result<(), NodeError> {
+        for index in 0..plan.len() as u32 {
+            for task in plan.graph().external(index) {
                 self.external(task)?;
             }
         }
@@ -229,8 +305,8 @@ impl Node {
 
     /// Puts a run that ended before, but not for good, back under way.
     /// Returns the status on record from then on.
-    fn mark(&self, run: &Opened, prepared: &Prepared) -> Result<RunStatus, NodeError> {
-        let complete = run.ended.len() == prepared.labels.len();
+    fn mark(&self, run: &Opened, plan: &Plan) -> Result<RunStatus, NodeError> {
+        let complete = run.ended.len() == plan.len();
         if complete || run.status == RunStatus::Running {
             return Ok(run.status);
         }
@@ -276,8 +352,107 @@ impl Node {
     }
 }
 
+/// Reasons to stop a run.
+struct Stop<'a> {
+    node: &'a Node,
+    run: ipvm_store::RunId,
+    number: RunId,
+    cancel: &'a Cancel,
+}
+
+/// Tells what happens in a run until it is over.
+fn follow(
+    carried: &mut Carried,
+    stop: &Stop<'_>,
+    news: &Receiver<News>,
+    observe: &mut dyn FnMut(Progress<'_>),
+) -> Result<Verdict, NodeError> {
+    let mut stopping = false;
+    let mut looked = None;
+    loop {
+        if !stopping {
+            let due = looked.is_none_or(|looked: Instant| looked.elapsed() >= CANCEL_LOOK);
+            if due {
+                looked = Some(Instant::now());
+            }
+            if stop.cancel.is_cancelled() || (due && stop.node.cancel_asked(stop.run)) {
+                stopping = true;
+                stop.node.crew().stop(stop.number);
+            }
+        }
+        match news.recv_timeout(CANCEL_LOOK) {
+            Ok(News::Started(step)) => observe(Progress::Started { step }),
+            Ok(News::Ended {
+                step,
+                record,
+                error,
+                because,
+            }) => observe(carried.end(step, record, error, because)),
+            Ok(News::Over(verdict)) => return Ok(verdict),
+            Ok(News::Failed(error)) => return Err(error),
+            Ok(News::Look) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                let gone = "the run is gone without a word".into();
+                return Err(NodeError::Internal(gone));
+            }
+        }
+    }
+}
+
+impl Carried {
+    fn new(steps: usize) -> Self {
+        Self {
+            verdict: Verdict::Stopped,
+            records: vec![None; steps],
+            because: HashMap::new(),
+            executed: 0,
+            reused: 0,
+            saved_us: 0,
+            began: Instant::now(),
+        }
+    }
+
+    /// Notes that a step has ended.
+    fn end(
+        &mut self,
+        step: u32,
+        record: Record,
+        error: Option<String>,
+        because: Option<u32>,
+    ) -> Progress<'static> {
+        let (took_us, saved_us) = match record.memo {
+            true => (0, record.took_us),
+            false => (record.took_us, 0),
+        };
+        match (record.memo, because) {
+            (true, _) => self.reused += 1,
+            (false, None) => self.executed += 1,
+            (false, Some(cause)) => drop(self.because.insert(step, cause)),
+        }
+        self.saved_us += saved_us;
+        if let Some(slot) = self.records.get_mut(step as usize) {
+            *slot = Some(record);
+        }
+        let status = match record.ending() {
+            Ending::Ok => Status::Ok,
+            Ending::Error => Status::Error,
+        };
+        Progress::Ended {
+            step,
+            receipt: record.receipt(),
+            status,
+            memo: record.memo,
+            took_us,
+            saved_us,
+            because,
+            error,
+        }
+    }
+}
+
 /// Refuses by name what the format can carry but this version does not do.
-fn check_offered(workflow: &Workflow) -> Result<(), NodeError> {
+fn check_offered(plan: &Plan) -> Result<(), NodeError> {
+    let workflow = plan.head();
     let no = |label: &str, message: &str| {
         Err(NodeError::NotOffered {
             label: label.to_owned(),
@@ -294,17 +469,16 @@ fn check_offered(workflow: &Workflow) -> Result<(), NodeError> {
         );
     }
     check_config("defaults", workflow.defaults.as_ref())?;
-    for (label, step) in &workflow.steps {
-        match ipvm_workflow::class_of(&step.task.cmd) {
-            Some(Class::Pure) => {}
-            _ => {
-                let message = format!(
-                    "the command {} is not offered by this version; it runs {}",
-                    step.task.cmd,
-                    ipvm_workflow::WASM_RUN
-                );
-                return no(label, &message);
-            }
+    for (index, label) in (0..).zip(plan.labels()) {
+        let step = plan.step(index);
+        let step = step.ok_or_else(|| NodeError::Internal(format!("step {index} is not there")))?;
+        if plan.class(index) != Class::Pure {
+            let message = format!(
+                "the command {} is not offered by this version; it runs {}",
+                step.task.cmd,
+                ipvm_workflow::WASM_RUN
+            );
+            return no(label, &message);
         }
         if step.rescue.is_some() || step.undo.is_some() {
             return no(label, "`rescue` and `undo` are not offered by this version");
@@ -337,49 +511,44 @@ fn check_config(label: &str, config: Option<&Config>) -> Result<(), NodeError> {
     }
 }
 
-fn report(prepared: &Prepared, run: Cid, status: RunState, carried: Carried) -> RunReport {
-    let label = |step: u32| prepared.labels.get(step as usize).cloned();
-    let steps = (0..).zip(carried.records).map(|(index, record)| {
-        let because = carried.because.get(&index).and_then(|step| label(*step));
-        step_report(prepared, index, record.as_ref(), because)
+fn report(prepared: &Prepared, run: Cid, status: RunState, carried: &Carried) -> RunReport {
+    let steps = (0..).zip(&carried.records).map(|(step, record)| {
+        let because = carried.because.get(&step).copied();
+        step_report(&prepared.plan, step, record.as_ref(), because)
     });
     RunReport {
-        workflow: prepared.cid,
+        workflow: prepared.plan.cid(),
         run,
         name: prepared.name.clone(),
         status,
         executed: carried.executed,
         reused: carried.reused,
         saved_us: carried.saved_us,
-        took_us: u64::try_from(carried.took.as_micros()).unwrap_or(u64::MAX),
+        took_us: u64::try_from(carried.began.elapsed().as_micros()).unwrap_or(u64::MAX),
         steps: steps.collect(),
     }
 }
 
 pub(crate) fn step_report(
-    prepared: &Prepared,
-    index: u32,
+    plan: &Plan,
+    step: u32,
     record: Option<&Record>,
-    because: Option<String>,
+    because: Option<u32>,
 ) -> StepReport {
-    let status = match record.map(|record| record.ending) {
-        None => Status::Pending,
-        Some(ipvm_scheduler::Ending::Ok) => Status::Ok,
-        Some(ipvm_scheduler::Ending::Error) => Status::Error,
-    };
+    let label = |step: u32| plan.label(step).unwrap_or_default().to_owned();
     StepReport {
-        label: prepared
-            .labels
-            .get(index as usize)
-            .cloned()
-            .unwrap_or_default(),
-        task: prepared.task(index).unwrap_or_default(),
-        receipt: record.map(|record| record.receipt),
-        status,
+        label: label(step),
+        task: plan.graph().task(step).unwrap_or_default(),
+        receipt: record.map(Record::receipt),
+        status: match record.map(Record::ending) {
+            None => Status::Pending,
+            Some(Ending::Ok) => Status::Ok,
+            Some(Ending::Error) => Status::Error,
+        },
         memo: record.is_some_and(|record| record.memo),
-        class: prepared.class(index),
+        class: plan.class(step),
         fuel: record.map_or(0, |record| record.fuel),
         took_us: record.map_or(0, |record| record.took_us),
-        because,
+        because: because.map(label),
     }
 }

@@ -1,18 +1,19 @@
 //! Writing results down: the signed invocation, the signed receipt, and the commit that makes
 //! both durable before anyone is told.
 
-use std::sync::mpsc::Sender;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ipvm_ipld::{Block, Cid, codec};
-use ipvm_scheduler::Ending;
+use ipvm_ipld::{Block, Cid, cbor, codec};
+use ipvm_scheduler::{Ending, RunId};
 use ipvm_store::{
-    Batch, NewReceipt, ReceiptId, ReceiptKeys, RunId, StepReceipt, StepState, StepUpdate,
+    Batch, NewReceipt, ReceiptId, ReceiptKeys, StepReceipt, StepState, StepUpdate, StoreError,
 };
 use ipvm_ucan::{Invocation, InvocationPayload, Outcome, Receipt, ReceiptMeta, ReceiptPayload};
 use ipvm_workflow::{Failure, Task};
 
-use crate::memo::is_reusable;
+use crate::crew::{Computed, Order, Shared};
+use crate::record::Record;
 use crate::{Node, NodeError};
 
 /// How long an invocation that the agent addresses to itself stays valid, in seconds.
@@ -20,52 +21,6 @@ const INVOCATION_LIFE: i64 = 24 * 60 * 60;
 
 /// Which engine did the work; recorded in each receipt, never voted on.
 pub(crate) const ENGINE: &str = concat!("ipvm/", env!("CARGO_PKG_VERSION"));
-
-/// What is kept in memory of a step that has ended.
-#[derive(Clone, Debug)]
-pub(crate) struct Record {
-    pub(crate) ending: Ending,
-    pub(crate) receipt: Cid,
-    pub(crate) memo: bool,
-    pub(crate) fuel: u64,
-    /// How long the execution took, whenever that was, in microseconds.
-    pub(crate) took_us: u64,
-    pub(crate) error: Option<String>,
-    /// Whether it may stand for other runs of the same work.
-    pub(crate) reusable: bool,
-}
-
-impl Record {
-    pub(crate) fn of(receipt: &Receipt, memo: bool) -> Self {
-        let payload = receipt.payload();
-        let (ending, error) = match &payload.out {
-            Outcome::Ok(_) => (Ending::Ok, None),
-            Outcome::Error(error) => (Ending::Error, Some(one_line(error))),
-        };
-        Self {
-            ending,
-            receipt: receipt.cid(),
-            memo,
-            fuel: payload.meta.fuel,
-            took_us: u64::try_from(payload.meta.took).unwrap_or(0),
-            error,
-            reusable: is_reusable(&payload.out),
-        }
-    }
-}
-
-/// What the threads of a run tell its main loop.
-#[derive(Debug)]
-pub(crate) enum Message {
-    /// A step is being executed.
-    Started(u32),
-    /// A step's receipt is durable.
-    Ended(u32, Record),
-    /// A step was given up because the run is stopped.
-    Abandoned(u32),
-    /// Nothing more can be written.
-    Failed(NodeError),
-}
 
 /// A result that is to be written down.
 pub(crate) struct Entry {
@@ -77,6 +32,8 @@ pub(crate) struct Entry {
     pub(crate) computation: Option<Cid>,
     /// The receipt whose result this repeats.
     pub(crate) memo: Option<Cid>,
+    /// The step that kept this one from running.
+    pub(crate) because: Option<u32>,
     pub(crate) fuel: u64,
     /// Seconds since the epoch.
     pub(crate) started: i64,
@@ -84,19 +41,20 @@ pub(crate) struct Entry {
     pub(crate) took: i64,
 }
 
-/// Signs and commits the results of one run.
-#[derive(Clone)]
+/// Signs and commits the result of one step.
 pub(crate) struct Scribe<'a> {
     pub(crate) node: &'a Node,
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) order: &'a Arc<Order>,
     pub(crate) run: RunId,
-    pub(crate) outbox: Sender<Message>,
+    pub(crate) step: u32,
 }
 
 impl Scribe<'_> {
-    /// Signs a receipt for `task` and commits it; [`Message::Ended`] follows once it is durable.
-    pub(crate) fn write(&self, step: u32, task: &Task, result: Entry) -> Result<(), NodeError> {
+    /// Signs a receipt for `task`, whose CID is `ran`, and commits it; the run is told once it is durable. What is
+    /// returned may be used by pure steps before.
+    pub(crate) fn write(self, task: Task, ran: Cid, result: Entry) -> Result<Computed, NodeError> {
         let keys = self.node.keys();
-        let ran = task.cid()?;
         let invocation = self.node.invoke(task, result.started)?;
         let computation = result.computation;
         let memo = result.memo.is_some();
@@ -118,65 +76,137 @@ impl Scribe<'_> {
                 },
             },
         )?;
-        let record = Record::of(&receipt, memo);
+        // The next step could not read blocks that are not on record yet.
+        let is_whole = result.blocks.is_empty();
         let mut batch = Batch::new();
         for block in result.blocks.into_iter().chain(result.log) {
             batch.block(block);
         }
         batch.block(token(invocation.bytes()));
-        let block = token(receipt.bytes());
-        let receipt = batch.receipt(NewReceipt {
-            block,
+        let place = batch.receipt(NewReceipt {
+            block: token(receipt.bytes()),
             keys: ReceiptKeys {
                 task: ran,
                 computation,
             },
         });
-        self.end(batch, step, receipt, record);
-        Ok(())
+        let computed = self.computed(&receipt, is_whole)?;
+        self.end(batch, place, &receipt, memo, result.because);
+        Ok(computed)
     }
 
-    /// Notes that a step ended with a receipt that is on record already.
-    pub(crate) fn reuse(&self, step: u32, id: ReceiptId, record: Record) {
-        self.end(Batch::new(), step, StepReceipt::Stored(id), record);
+    /// Notes that the step ended with a receipt that is on record already.
+    pub(crate) fn reuse(self, id: ReceiptId, receipt: &Receipt) -> Result<Computed, NodeError> {
+        let computed = self.computed(receipt, true)?;
+        self.end(Batch::new(), StepReceipt::Stored(id), receipt, true, None);
+        Ok(computed)
     }
 
-    fn end(&self, mut batch: Batch, step: u32, receipt: StepReceipt, record: Record) {
-        let state = match record.ending {
+    fn computed(&self, receipt: &Receipt, is_whole: bool) -> Result<Computed, NodeError> {
+        let out = &receipt.payload().out;
+        let is_used = !self.order.plan.graph().dependents(self.step).is_empty();
+        let value = match (is_whole, is_used) {
+            (false, _) => None,
+            (true, false) => Some(Vec::new()),
+            (true, true) => Some(cbor::encode(&out.to_ipld())?),
+        };
+        Ok(Computed {
+            run: self.run,
+            step: self.step,
+            ending: ending_of(out),
+            value,
+        })
+    }
+
+    fn end(
+        self,
+        mut batch: Batch,
+        place: StepReceipt,
+        receipt: &Receipt,
+        memo: bool,
+        because: Option<u32>,
+    ) {
+        let out = &receipt.payload().out;
+        let state = match ending_of(out) {
             Ending::Ok => StepState::Ok,
             Ending::Error => StepState::Error,
         };
         batch.step(StepUpdate {
-            run: self.run,
-            index: step,
+            run: self.order.run,
+            index: self.step,
             state,
-            receipt: Some(receipt),
+            receipt: Some(place),
         });
-        let outbox = self.outbox.clone();
-        let told = move |durable: Result<(), ipvm_store::StoreError>| {
-            let message = match durable {
-                Ok(()) => Message::Ended(step, record),
-                Err(error) => Message::Failed(error.into()),
-            };
-            // The loop that listened is gone only when the run has failed already.
-            let _ = outbox.send(message);
+        let told = Told {
+            shared: Arc::clone(self.shared),
+            run: self.run,
+            step: self.step,
+            record: Record::of(receipt, memo),
+            error: match out {
+                Outcome::Ok(_) => None,
+                Outcome::Error(error) => Some(one_line(error)),
+            },
+            because,
+            done: false,
         };
-        self.node.store().submit(batch, Box::new(told));
+        let on_durable = move |durable| told.durable(durable);
+        self.node.store().submit(batch, Box::new(on_durable));
+    }
+}
+
+/// Tells the run that a step is durable, or that it never will be: also where the store is closed without a word.
+struct Told {
+    shared: Arc<Shared>,
+    run: RunId,
+    step: u32,
+    record: Record,
+    error: Option<String>,
+    because: Option<u32>,
+    done: bool,
+}
+
+impl Told {
+    fn durable(mut self, durable: Result<(), StoreError>) {
+        self.done = true;
+        match durable {
+            Ok(()) => {
+                let error = self.error.take();
+                self.shared
+                    .ended((self.run, self.step), self.record, error, self.because);
+            }
+            Err(error) => self.shared.fail(self.run, error.into()),
+        }
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if !self.done {
+            let error = NodeError::Internal("the store has ended before its work was done".into());
+            self.shared.fail(self.run, error);
+        }
+    }
+}
+
+fn ending_of(out: &Outcome) -> Ending {
+    match out {
+        Outcome::Ok(_) => Ending::Ok,
+        Outcome::Error(_) => Ending::Error,
     }
 }
 
 impl Node {
     /// The agent asks itself, on the owner's behalf, to carry out `task`.
-    pub(crate) fn invoke(&self, task: &Task, now: i64) -> Result<Invocation, NodeError> {
+    pub(crate) fn invoke(&self, task: Task, now: i64) -> Result<Invocation, NodeError> {
         let keys = self.keys();
         let payload = InvocationPayload {
             iss: keys.agent.did().clone(),
-            sub: task.sub.clone(),
             aud: (task.sub != *keys.agent.did()).then(|| keys.agent.did().clone()),
-            cmd: task.cmd.clone(),
-            args: task.args.clone(),
+            sub: task.sub,
+            cmd: task.cmd,
+            args: task.args,
             prf: vec![keys.delegation.cid()],
-            nonce: task.nonce.clone(),
+            nonce: task.nonce,
             exp: Some(now + INVOCATION_LIFE),
             iat: None,
             cause: None,

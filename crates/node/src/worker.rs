@@ -1,29 +1,23 @@
 //! The threads that execute functions.
 
-use std::sync::Mutex;
-use std::sync::mpsc::Receiver;
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use ipvm_ipld::Cid;
-use ipvm_ucan::Outcome;
+use ipvm_ipld::{Cid, Ipld, Limits as Bounds, cbor, cid_of_digest, codec};
+use ipvm_scheduler::{Ending, RunId};
+use ipvm_ucan::promise::{Await, Branch};
+use ipvm_ucan::{Outcome, Receipt};
 use ipvm_wasm::{Call, CallError, Cancel, Failed, Log};
 use ipvm_workflow::content::SpillError;
-use ipvm_workflow::{Failure, LimitKind, Limits, Task, WasmCall, content};
+use ipvm_workflow::{Failure, LimitKind, Limits, WasmCall, content};
 
 use crate::content::StoreContent;
-use crate::memo::Args;
-use crate::scribe::{Entry, Message, Scribe, now};
+use crate::crew::{Computed, Job, Order, Shared, Source, What, Work};
+use crate::memo::{Args, computation_of, resolve};
+use crate::record::{Kept, Place};
+use crate::scribe::{Entry, Scribe, now};
 use crate::{Node, NodeError, log};
-
-/// A task that is to be executed.
-pub(crate) struct Job {
-    pub(crate) step: u32,
-    pub(crate) task: Task,
-    /// The arguments with every promise resolved.
-    pub(crate) args: Args,
-    pub(crate) computation: Cid,
-    pub(crate) limits: Limits,
-}
 
 /// What came of executing a function.
 pub(crate) enum Execution {
@@ -40,36 +34,225 @@ pub(crate) enum Execution {
     Cancelled,
 }
 
-/// Takes jobs until there are no more.
-pub(crate) fn work(jobs: &Mutex<Receiver<Job>>, scribe: &Scribe<'_>, cancel: &Cancel) {
-    loop {
-        let job = match jobs.lock() {
-            Ok(jobs) => jobs.recv(),
-            // Another worker died while it waited; this one cannot know what it left.
-            Err(_) => return,
-        };
-        let Ok(job) = job else { return };
-        let step = job.step;
-        if cancel.is_cancelled() {
-            let _ = scribe.outbox.send(Message::Abandoned(step));
-            continue;
-        }
-        let _ = scribe.outbox.send(Message::Started(step));
-        if let Err(error) = carry_out(job, scribe, cancel) {
-            let _ = scribe.outbox.send(Message::Failed(error));
+/// Takes jobs until the home is closed.
+pub(crate) fn work(node: &Node, shared: &Arc<Shared>) {
+    let mut computed = None;
+    while let Some(job) = shared.next(computed.take()) {
+        let run = job.run;
+        let _fallen = Fallen { shared, run };
+        match carry_out(node, shared, job) {
+            Ok(done) => computed = done,
+            Err(error) => shared.fail(run, error),
         }
     }
 }
 
-fn carry_out(job: Job, scribe: &Scribe<'_>, cancel: &Cancel) -> Result<(), NodeError> {
+/// Fails the run of a worker that panics: nobody else would ever report its step.
+struct Fallen<'a> {
+    shared: &'a Arc<Shared>,
+    run: RunId,
+}
+
+impl Drop for Fallen<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let error = NodeError::Internal("a worker has panicked".into());
+            self.shared.fail(self.run, error);
+        }
+    }
+}
+
+/// Does one job; what it has computed, if it has not ended otherwise.
+fn carry_out(node: &Node, shared: &Arc<Shared>, job: Job) -> Result<Option<Computed>, NodeError> {
+    let order = Arc::clone(&job.order);
+    let scribe = Scribe {
+        node,
+        shared,
+        order: &order,
+        run: job.run,
+        step: job.step,
+    };
+    let (work, first) = match job.what {
+        What::Settle { because, cause } => return settle(scribe, because, cause).map(Some),
+        What::LookUp { inputs, twin } => match look_up(scribe, &inputs, twin)? {
+            Found::Receipt(computed) => return Ok(Some(computed)),
+            Found::Nothing(work) => (work, true),
+        },
+        What::Again(work) => match look_up_again(scribe, work)? {
+            Found::Receipt(computed) => return Ok(Some(computed)),
+            Found::Nothing(work) => (work, false),
+        },
+    };
+    match shared.missed(work, first) {
+        Some(work) => execute(node, shared, *work),
+        None => Ok(None),
+    }
+}
+
+/// What a look-up gives.
+enum Found {
+    /// A receipt, which the step is noted to have ended with.
+    Receipt(Computed),
+    /// All that is needed to execute the step.
+    Nothing(Box<Work>),
+}
+
+/// Finds a receipt to reuse and notes it.
+fn look_up(
+    scribe: Scribe<'_>,
+    inputs: &[(u32, Source)],
+    twin: Option<Kept>,
+) -> Result<Found, NodeError> {
+    let (node, order) = (scribe.node, scribe.order);
+    if let Some(kept) = twin.filter(|kept| kept.reusable)
+        && let Some((id, receipt)) = node.receipt_in(kept.place)?
+    {
+        return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
+    }
+    let missing = || NodeError::Internal(format!("step {} is not in the workflow", scribe.step));
+    let ran = order.plan.graph().task(scribe.step).ok_or_else(missing)?;
+    if order.memo
+        && let Some((id, receipt)) = node.find_by_task(&ran)?
+    {
+        return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
+    }
+    let step = order.plan.step(scribe.step).ok_or_else(missing)?;
+    let limits = order.plan.limits(&step);
+    let args = resolve(&step.task, &mut |wanted| input(node, order, inputs, wanted))?;
+    let work = Box::new(Work {
+        run: scribe.run,
+        step: scribe.step,
+        computation: computation_of(&step.task, &args)?,
+        order: Arc::clone(scribe.order),
+        task: step.task,
+        ran,
+        args,
+        limits,
+    });
+    by_computation(scribe, work)
+}
+
+/// The same for a step that was looked up before, in vain.
+fn look_up_again(scribe: Scribe<'_>, work: Box<Work>) -> Result<Found, NodeError> {
+    if scribe.order.memo
+        && let Some((id, receipt)) = scribe.node.find_by_task(&work.ran)?
+    {
+        return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
+    }
+    by_computation(scribe, work)
+}
+
+fn by_computation(scribe: Scribe<'_>, work: Box<Work>) -> Result<Found, NodeError> {
+    if scribe.order.memo
+        && let Some((_, receipt)) = scribe.node.find_by_computation(&work.computation)?
+    {
+        let entry = repeat(&receipt, work.computation);
+        let computed = scribe.write(work.task, work.ran, entry)?;
+        return Ok(Found::Receipt(computed));
+    }
+    Ok(Found::Nothing(work))
+}
+
+/// The value that an await stands for.
+fn input(
+    node: &Node,
+    order: &Order,
+    inputs: &[(u32, Source)],
+    wanted: &Await,
+) -> Result<Ipld, NodeError> {
+    let out = match order.plan.graph().find(&wanted.task) {
+        None => node.external(&wanted.task)?.payload().out.clone(),
+        Some(step) => {
+            let at = inputs.binary_search_by_key(&step, |(on, _)| *on);
+            let source = at.ok().and_then(|at| inputs.get(at));
+            match source.map(|(_, source)| source) {
+                Some(Source::Value(bytes)) => decode_outcome(bytes)?,
+                Some(Source::Kept(kept)) => {
+                    let found = node.receipt_in(kept.place)?;
+                    let (_, receipt) = found.ok_or(NodeError::NoBlock(wanted.task))?;
+                    receipt.payload().out.clone()
+                }
+                None => {
+                    let what = format!("the result of step {step} was not brought");
+                    return Err(NodeError::Internal(what));
+                }
+            }
+        }
+    };
+    awaited(wanted, out)
+}
+
+fn decode_outcome(bytes: &[u8]) -> Result<Outcome, NodeError> {
+    let value = cbor::decode(bytes, Bounds::default())?;
+    Outcome::from_ipld(value).map_err(|error| NodeError::Internal(error.to_string()))
+}
+
+/// The part of an outcome that an await substitutes.
+fn awaited(wanted: &Await, out: Outcome) -> Result<Ipld, NodeError> {
+    match (wanted.branch, out) {
+        (Branch::Any, out) => Ok(out.to_ipld()),
+        (Branch::Ok, Outcome::Ok(value)) | (Branch::Error, Outcome::Error(value)) => Ok(value),
+        _ => Err(NodeError::Internal(format!(
+            "{} ended on the other branch",
+            wanted.task
+        ))),
+    }
+}
+
+/// The same result for another task with the same computation.
+fn repeat(receipt: &Receipt, computation: Cid) -> Entry {
+    let payload = receipt.payload();
+    Entry {
+        out: payload.out.clone(),
+        blocks: Vec::new(),
+        log: None,
+        computation: Some(computation),
+        memo: Some(payload.meta.memo.unwrap_or_else(|| receipt.cid())),
+        because: None,
+        fuel: payload.meta.fuel,
+        started: now(),
+        took: payload.meta.took,
+    }
+}
+
+/// Writes the receipt of a step that awaited the branch its input did not end on.
+fn settle(scribe: Scribe<'_>, because: u32, cause: Kept) -> Result<Computed, NodeError> {
+    let missing = || NodeError::Internal(format!("step {} is not in the workflow", scribe.step));
+    let plan = &scribe.order.plan;
+    let step = plan.step(scribe.step).ok_or_else(missing)?;
+    let ran = plan.graph().task(scribe.step).ok_or_else(missing)?;
+    let (expected, got) = match cause.ending {
+        Ending::Ok => (Branch::Error, Branch::Ok),
+        Ending::Error => (Branch::Ok, Branch::Error),
+    };
+    let failure = Failure::BranchMismatch {
+        expected,
+        got,
+        from: scribe.node.cid_of_receipt(cause.place)?,
+    };
+    let entry = Entry {
+        out: Outcome::Error(failure.to_ipld()),
+        blocks: Vec::new(),
+        log: None,
+        computation: None,
+        memo: None,
+        because: Some(because),
+        fuel: 0,
+        started: now(),
+        took: 0,
+    };
+    scribe.write(step.task, ran, entry)
+}
+
+fn execute(node: &Node, shared: &Arc<Shared>, work: Work) -> Result<Option<Computed>, NodeError> {
     let started = now();
     let clock = Instant::now();
-    let executed = scribe
-        .node
-        .execute(job.args, &job.computation, &job.limits, cancel)?;
+    let (run, step) = (work.run, work.step);
+    let stop = &work.order.stop;
+    let executed = node.execute(work.args, &work.computation, &work.limits, stop)?;
     let Execution::Ended { out, fuel, log } = executed else {
-        let _ = scribe.outbox.send(Message::Abandoned(job.step));
-        return Ok(());
+        shared.abandoned(run, step);
+        return Ok(None);
     };
     let (out, blocks) = spill(out);
     let took = i64::try_from(clock.elapsed().as_micros()).unwrap_or(i64::MAX);
@@ -77,13 +260,21 @@ fn carry_out(job: Job, scribe: &Scribe<'_>, cancel: &Cancel) -> Result<(), NodeE
         out,
         blocks,
         log: log::to_block(log)?,
-        computation: Some(job.computation),
+        computation: Some(work.computation),
         memo: None,
+        because: None,
         fuel,
         started,
         took,
     };
-    scribe.write(job.step, &job.task, result)
+    let scribe = Scribe {
+        node,
+        shared,
+        order: &work.order,
+        run,
+        step,
+    };
+    scribe.write(work.task, work.ran, result).map(Some)
 }
 
 /// Moves what is large in a result to blocks of its own.
@@ -99,6 +290,35 @@ pub(crate) fn spill(out: Outcome) -> (Outcome, Vec<ipvm_ipld::Block>) {
 }
 
 impl Node {
+    /// The part of a receipt's result that an await substitutes.
+    pub(crate) fn awaited(&self, wanted: &Await, receipt: &Cid) -> Result<Ipld, NodeError> {
+        awaited(wanted, self.outcome(receipt)?)
+    }
+
+    /// A receipt on record, with its row.
+    pub(crate) fn receipt_in(
+        &self,
+        place: Place,
+    ) -> Result<Option<(ipvm_store::ReceiptId, Receipt)>, NodeError> {
+        let stored = match place {
+            Place::Row(id) => self.store().receipt_at(id)?,
+            Place::Digest(_) => self.store().receipt(&self.cid_of_receipt(place)?)?,
+        };
+        let decoded = stored.map(|stored| Ok((stored.id, Receipt::decode(&stored.block)?)));
+        decoded.transpose()
+    }
+
+    /// The CID of a receipt on record.
+    pub(crate) fn cid_of_receipt(&self, place: Place) -> Result<Cid, NodeError> {
+        match place {
+            Place::Digest(digest) => Ok(cid_of_digest(codec::DAG_CBOR, &digest)),
+            Place::Row(id) => {
+                let gone = || NodeError::Internal(format!("receipt {id} is not on record"));
+                Ok(self.store().receipt_at(id)?.ok_or_else(gone)?.cid)
+            }
+        }
+    }
+
     /// Executes the function that resolved `/wasm/run` arguments name. Whatever randomness it asks for follows from
     /// its computation key alone.
     pub(crate) fn execute(

@@ -10,6 +10,7 @@ mod config;
 pub mod content;
 pub mod failure;
 mod graph;
+mod plan;
 mod task;
 mod wire;
 mod workflow;
@@ -21,6 +22,7 @@ pub use config::{
 };
 pub use failure::{Failure, LimitKind};
 pub use graph::{Graph, GraphError, MAX_AWAITS};
+pub use plan::Plan;
 pub use task::{Computation, NONCE_BYTES, Task, WASM_RUN, WasmCall, step_nonce};
 pub use wire::WireError;
 pub use workflow::{

@@ -30,11 +30,17 @@ impl Task {
     /// The task as on the wire.
     #[must_use]
     pub fn to_ipld(&self) -> Ipld {
+        self.clone().into_ipld()
+    }
+
+    /// The same for one who needs the task no more: large arguments are not copied.
+    #[must_use]
+    pub fn into_ipld(self) -> Ipld {
         wire::map([
             ("sub", Some(Ipld::String(self.sub.to_string()))),
             ("cmd", Some(Ipld::String(self.cmd.to_string()))),
-            ("args", Some(Ipld::Map(self.args.clone()))),
-            ("nonce", Some(Ipld::Bytes(self.nonce.clone()))),
+            ("args", Some(Ipld::Map(self.args))),
+            ("nonce", Some(Ipld::Bytes(self.nonce))),
         ])
     }
 

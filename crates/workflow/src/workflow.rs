@@ -201,17 +201,20 @@ impl Workflow {
         }
         let bytes = chunks.iter().map(|chunk| chunk.data().len()).sum();
         within("the workflow", bytes, MAX_WORKFLOW_BYTES)?;
-        let links = chunks
-            .iter()
-            .map(|chunk| Ipld::Link(*chunk.cid()))
-            .collect();
-        let root = cbor::encode_block(&self.root(Ipld::List(links)))?;
+        let root = self.root_block(&chunks)?;
+        Ok(Encoded { root, chunks })
+    }
+
+    /// The root block of a workflow whose steps are in these chunks.
+    pub(crate) fn root_block(&self, chunks: &[Block]) -> Result<Block, WorkflowError> {
+        let links = chunks.iter().map(|chunk| Ipld::Link(*chunk.cid()));
+        let root = cbor::encode_block(&self.root(Ipld::List(links.collect())))?;
         within(
             "the root block of the workflow",
             root.data().len(),
             MAX_ROOT_BYTES,
         )?;
-        Ok(Encoded { root, chunks })
+        Ok(root)
     }
 
     fn root(&self, tasks: Ipld) -> Ipld {
@@ -248,19 +251,14 @@ impl Workflow {
         root: &[u8],
         get: &mut dyn FnMut(&Cid) -> Result<Vec<u8>, E>,
     ) -> Result<Self, DecodeError<E>> {
-        let (mut workflow, links) = Self::decode_root(root)?;
-        let mut bytes = 0;
-        for link in links {
-            let data = get(&link).map_err(|source| DecodeError::Get {
-                chunk: link,
-                source,
-            })?;
-            bytes += data.len();
-            within("the workflow", bytes, MAX_WORKFLOW_BYTES)?;
-            workflow.add_chunk(link, data)?;
-        }
-        workflow.check()?;
-        Ok(workflow)
+        let mut steps = BTreeMap::new();
+        let head = decode_steps(root, get, &mut |_, item| {
+            if let Item::Step(label, step) = item {
+                steps.insert(label, *step);
+            }
+            Ok(())
+        })?;
+        Ok(Self { steps, ..head })
     }
 
     /// All but the steps, and the links to their chunks.
@@ -300,54 +298,20 @@ impl Workflow {
         Ok((workflow, links))
     }
 
-    fn add_chunk(&mut self, link: Cid, data: Vec<u8>) -> Result<(), WorkflowError> {
-        let block = Block::verify(link, data)?;
-        let value = cbor::decode(
-            block.data(),
-            Limits {
-                bytes: MAX_BLOCK_BYTES,
-                depth: MAX_DEPTH,
-            },
-        )?;
-        let chunk = fields::as_map(value, "chunk")?;
-        if chunk.is_empty() || chunk.len() > CHUNK_STEPS {
-            return Err(WorkflowError::Chunk {
-                chunk: link,
-                steps: chunk.len(),
-            });
-        }
-        if self.steps.len() + chunk.len() > MAX_TASKS {
-            return Err(WorkflowError::Steps {
-                steps: self.steps.len() + chunk.len(),
-            });
-        }
-        if let (Some((last, _)), Some((first, _))) =
-            (self.steps.last_key_value(), chunk.first_key_value())
-            && last >= first
-        {
-            return Err(WorkflowError::Order {
-                label: first.clone(),
-            });
-        }
-        for (label, step) in chunk {
-            let step = Step::from_ipld(step);
-            let step = step.map_err(|source| WorkflowError::Step {
-                label: label.clone(),
-                source,
-            })?;
-            self.steps.insert(label, step);
-        }
-        Ok(())
+    /// What holds for every workflow, read or to be written.
+    pub(crate) fn check(&self) -> Result<(), WorkflowError> {
+        self.check_head(self.steps.len(), self.is_pure())?;
+        self.steps
+            .iter()
+            .try_for_each(|(label, step)| self.check_labelled(label, step))
     }
 
-    /// What holds for every workflow, read or to be written.
-    fn check(&self) -> Result<(), WorkflowError> {
-        if self.steps.is_empty() || self.steps.len() > MAX_TASKS {
-            return Err(WorkflowError::Steps {
-                steps: self.steps.len(),
-            });
+    /// The same but for the steps themselves: there are so many, and they are pure or not.
+    pub(crate) fn check_head(&self, steps: usize, is_pure: bool) -> Result<(), WorkflowError> {
+        if steps == 0 || steps > MAX_TASKS {
+            return Err(WorkflowError::Steps { steps });
         }
-        if self.is_pure() != self.nonce.is_empty() || self.nonce.len() > MAX_NONCE_BYTES {
+        if is_pure != self.nonce.is_empty() || self.nonce.len() > MAX_NONCE_BYTES {
             let reason = format!(
                 "must be empty if every task is pure, else 1 to {MAX_NONCE_BYTES} bytes that were drawn for this run"
             );
@@ -359,14 +323,15 @@ impl Workflow {
                 WireError::value("workflow.roles", format!("more than {MAX_ROLES}")).into(),
             );
         }
-        for (label, step) in &self.steps {
-            self.check_step(label, step)
-                .map_err(|source| WorkflowError::Step {
-                    label: label.clone(),
-                    source,
-                })?;
-        }
         Ok(())
+    }
+
+    fn check_labelled(&self, label: &str, step: &Step) -> Result<(), WorkflowError> {
+        self.check_step(label, step)
+            .map_err(|source| WorkflowError::Step {
+                label: label.to_owned(),
+                source,
+            })
     }
 
     fn check_step(&self, label: &str, step: &Step) -> Result<(), WireError> {
@@ -413,7 +378,7 @@ impl Workflow {
                 continue;
             };
             let task = relink(&step.task, label, nonce, &renamed);
-            renamed.insert(*old, task.cid()?);
+            renamed.insert(old, task.cid()?);
             workflow.steps.insert(
                 (*label).clone(),
                 Step {
@@ -439,6 +404,98 @@ impl Workflow {
     /// As [`Workflow::with_nonce`] and [`Workflow::encode`].
     pub fn identity(&self) -> Result<Cid, WorkflowError> {
         Ok(*self.with_nonce(&[])?.blocks()?.root.cid())
+    }
+}
+
+/// What is found in a workflow that is being read.
+pub(crate) enum Item {
+    /// A step and its label.
+    Step(String, Box<Step>),
+    /// The steps since the last end are a chunk.
+    ChunkEnd,
+}
+
+/// Told of each item of a workflow that is being read; the workflow has no steps.
+type AddItem<'a> = dyn FnMut(&Workflow, Item) -> Result<(), WorkflowError> + 'a;
+
+/// Reads a workflow, and gives its steps away one by one, in the order of their labels. Returns all but the steps.
+pub(crate) fn decode_steps<E: std::error::Error>(
+    root: &[u8],
+    get: &mut dyn FnMut(&Cid) -> Result<Vec<u8>, E>,
+    add: &mut AddItem<'_>,
+) -> Result<Workflow, DecodeError<E>> {
+    let (head, links) = Workflow::decode_root(root)?;
+    let mut seen = Seen::default();
+    let mut bytes = 0;
+    for link in links {
+        let data = get(&link).map_err(|source| DecodeError::Get {
+            chunk: link,
+            source,
+        })?;
+        bytes += data.len();
+        within("the workflow", bytes, MAX_WORKFLOW_BYTES)?;
+        seen.chunk(&head, link, data, add)?;
+    }
+    head.check_head(seen.steps, seen.impure == 0)?;
+    Ok(head)
+}
+
+/// The steps of a workflow that have been read.
+#[derive(Default)]
+struct Seen {
+    steps: usize,
+    impure: usize,
+    last: Option<String>,
+}
+
+impl Seen {
+    fn chunk(
+        &mut self,
+        head: &Workflow,
+        link: Cid,
+        data: Vec<u8>,
+        add: &mut AddItem<'_>,
+    ) -> Result<(), WorkflowError> {
+        let block = Block::verify(link, data)?;
+        let limits = Limits {
+            bytes: MAX_BLOCK_BYTES,
+            depth: MAX_DEPTH,
+        };
+        let chunk = fields::as_map(cbor::decode(block.data(), limits)?, "chunk")?;
+        if chunk.is_empty() || chunk.len() > CHUNK_STEPS {
+            return Err(WorkflowError::Chunk {
+                chunk: link,
+                steps: chunk.len(),
+            });
+        }
+        self.steps += chunk.len();
+        if self.steps > MAX_TASKS {
+            return Err(WorkflowError::Steps { steps: self.steps });
+        }
+        let first = chunk.first_key_value().map(|(label, _)| label);
+        if let (Some(last), Some(first)) = (&self.last, first)
+            && last >= first
+        {
+            return Err(WorkflowError::Order {
+                label: first.clone(),
+            });
+        }
+        self.last = chunk.last_key_value().map(|(label, _)| label.clone());
+        for (label, step) in chunk {
+            let step = Step::from_ipld(step);
+            let step = step.map_err(|source| WorkflowError::Step {
+                label: label.clone(),
+                source,
+            })?;
+            let mut tasks = std::iter::once(&step.task).chain(&step.undo);
+            if !tasks.all(Task::is_pure) {
+                self.impure += 1;
+                head.check_head(self.steps, false)?;
+            }
+            head.check_labelled(&label, &step)?;
+            add(head, Item::Step(label, Box::new(step)))?;
+        }
+        add(head, Item::ChunkEnd)
     }
 }
 
@@ -487,7 +544,7 @@ fn chunk(steps: &[(&String, &Step)], chunks: &mut Vec<Block>) -> Result<(), Work
     chunk(second, chunks)
 }
 
-fn within(what: &str, bytes: usize, limit: usize) -> Result<(), WorkflowError> {
+pub(crate) fn within(what: &str, bytes: usize, limit: usize) -> Result<(), WorkflowError> {
     if bytes <= limit {
         return Ok(());
     }
@@ -508,7 +565,7 @@ impl Step {
         ])
     }
 
-    fn from_ipld(value: Ipld) -> Result<Self, WireError> {
+    pub(crate) fn from_ipld(value: Ipld) -> Result<Self, WireError> {
         let mut map = Fields::new(value, "step")?;
         let step = Self {
             task: Task::from_ipld(map.required("task")?)?,
@@ -526,7 +583,7 @@ impl Step {
 }
 
 impl Handler {
-    fn to_ipld(&self) -> Ipld {
+    pub(crate) fn to_ipld(&self) -> Ipld {
         wire::map([
             ("mod", Some(Ipld::Link(self.module))),
             ("fun", Some(Ipld::String(self.function.clone()))),

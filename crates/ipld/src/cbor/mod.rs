@@ -11,7 +11,7 @@ use crate::address::{CidError, codec};
 use crate::block::Block;
 use crate::limits::{Limits, MAX_DEPTH};
 use ipld_core::ipld::Ipld;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 /// The integers of DAG-CBOR: −2^64 … 2^64 − 1.
 pub(crate) const INTEGERS: RangeInclusive<i128> = -(1 << 64)..=(1 << 64) - 1;
@@ -123,6 +123,56 @@ pub fn encode(value: &Ipld) -> Result<Vec<u8>, EncodeError> {
 /// As [`encode`].
 pub fn encode_block(value: &Ipld) -> Result<Block, EncodeError> {
     Ok(Block::new(codec::DAG_CBOR, encode(value)?))
+}
+
+/// The canonical encoding of a map whose values are encoded already, and where each of them stands in it, in the order
+/// of `entries`. For large maps whose values are made one by one. Keys are distinct; values are canonical.
+#[must_use]
+pub fn encode_map(entries: &[(&str, &[u8])]) -> (Vec<u8>, Vec<Range<usize>>) {
+    let mut order: Vec<usize> = (0..entries.len()).collect();
+    // Canonical order: shorter keys first, then by bytes.
+    order.sort_unstable_by_key(|at| entries.get(*at).map(|(key, _)| (key.len(), *key)));
+    let room = |(key, value): &(&str, &[u8])| key.len() + value.len() + LONGEST_HEAD;
+    let mut bytes = Vec::with_capacity(LONGEST_HEAD + entries.iter().map(room).sum::<usize>());
+    let mut places = vec![0..0; entries.len()];
+    push_head(&mut bytes, MAJOR_MAP, entries.len() as u64);
+    for at in order {
+        if let (Some((key, value)), Some(place)) = (entries.get(at), places.get_mut(at)) {
+            push_head(&mut bytes, MAJOR_TEXT, key.len() as u64);
+            bytes.extend_from_slice(key.as_bytes());
+            *place = bytes.len()..bytes.len() + value.len();
+            bytes.extend_from_slice(value);
+        }
+    }
+    (bytes, places)
+}
+
+/// Major type of a text.
+const MAJOR_TEXT: u8 = 3;
+/// Major type of a map.
+const MAJOR_MAP: u8 = 5;
+/// Longest head of an item, in bytes.
+const LONGEST_HEAD: usize = 9;
+
+/// The shortest head with this argument, as DAG-CBOR wants.
+fn push_head(bytes: &mut Vec<u8>, major: u8, argument: u64) {
+    let major = major << 5;
+    match argument {
+        0..=23 => bytes.push(major | argument as u8),
+        24..=0xff => bytes.extend_from_slice(&[major | 24, argument as u8]),
+        0x100..=0xffff => {
+            bytes.push(major | 25);
+            bytes.extend_from_slice(&(argument as u16).to_be_bytes());
+        }
+        0x1_0000..=0xffff_ffff => {
+            bytes.push(major | 26);
+            bytes.extend_from_slice(&(argument as u32).to_be_bytes());
+        }
+        _ => {
+            bytes.push(major | 27);
+            bytes.extend_from_slice(&argument.to_be_bytes());
+        }
+    }
 }
 
 /// Decodes a value; anything but its canonical encoding is refused.

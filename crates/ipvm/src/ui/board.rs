@@ -2,7 +2,9 @@
 //! cost per event. Knows nothing of terminals.
 
 use ipvm_node::{Prepared, Status};
+use ipvm_workflow::Plan;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Errors told in full at the end; the rest is counted.
@@ -85,7 +87,7 @@ pub(crate) struct Board {
     pub(crate) began: Instant,
     /// (label, message) of the first errors that are not consequences of others.
     pub(crate) errors: Vec<(String, String)>,
-    labels: Vec<String>,
+    plan: Arc<Plan>,
     row_of: Vec<u32>,
     has_ended: Vec<bool>,
     running: HashSet<u32>,
@@ -93,7 +95,7 @@ pub(crate) struct Board {
 
 impl Board {
     pub(crate) fn new(prepared: &Prepared, now: Instant) -> Self {
-        let mut row_of = vec![0; prepared.labels.len()];
+        let mut row_of = vec![0; prepared.plan.len()];
         let mut rows = Vec::with_capacity(prepared.groups.len());
         for (index, group) in (0u32..).zip(&prepared.groups) {
             for member in &group.members {
@@ -117,18 +119,18 @@ impl Board {
             rows,
             tally: Tally::default(),
             saved_us: 0,
-            total: prepared.labels.len() as u64,
+            total: prepared.plan.len() as u64,
             began: now,
             errors: Vec::new(),
-            labels: prepared.labels.clone(),
+            plan: Arc::clone(&prepared.plan),
             row_of,
-            has_ended: vec![false; prepared.labels.len()],
+            has_ended: vec![false; prepared.plan.len()],
             running: HashSet::new(),
         }
     }
 
     pub(crate) fn label(&self, step: u32) -> &str {
-        self.labels.get(step as usize).map_or("?", String::as_str)
+        self.plan.label(step).unwrap_or("?")
     }
 
     pub(crate) fn started(&mut self, step: u32, now: Instant) {

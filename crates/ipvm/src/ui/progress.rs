@@ -9,6 +9,7 @@ use super::term::{self, Paint};
 use crate::cli::ProgressForm;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ipvm_node::{Cancel, Progress, Status};
+use ipvm_workflow::Plan;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -27,8 +28,8 @@ pub(crate) enum Follower {
     Live(LiveTree),
     /// A log or a person who reads one, by lines. Holds the board from the run's beginning.
     Lines(Option<Box<Board>>),
-    /// A program, by JSON objects. Holds the labels from the run's beginning.
-    Json(Vec<String>),
+    /// A program, by JSON objects. Holds the workflow from the run's beginning.
+    Json(Option<Arc<Plan>>),
     /// Nobody.
     Nobody,
 }
@@ -38,7 +39,7 @@ impl Follower {
     /// set.
     pub(crate) fn new(form: ProgressForm, quiet: bool, stopping: &Cancel) -> Self {
         match form {
-            ProgressForm::Json => Self::Json(Vec::new()),
+            ProgressForm::Json => Self::Json(None),
             ProgressForm::Auto if quiet => Self::Nobody,
             ProgressForm::Auto if term::is_live() => Self::Live(LiveTree::new(stopping.clone())),
             ProgressForm::Auto => Self::Lines(None),
@@ -50,7 +51,7 @@ impl Follower {
         match self {
             Self::Live(tree) => tree.observe(progress),
             Self::Lines(board) => plain(board, progress),
-            Self::Json(labels) => told_as_json(labels, progress),
+            Self::Json(plan) => told_as_json(plan, progress),
             Self::Nobody => {}
         }
     }
@@ -123,9 +124,9 @@ fn line(label: &str, ended: &Ended<'_>) -> String {
 }
 
 /// One object a line for each ended task; its keys are those of the tasks in `run --json`.
-fn told_as_json(labels: &mut Vec<String>, progress: &Progress<'_>) {
+fn told_as_json(plan: &mut Option<Arc<Plan>>, progress: &Progress<'_>) {
     if let Progress::Began { prepared } = progress {
-        labels.clone_from(&prepared.labels);
+        *plan = Some(Arc::clone(&prepared.plan));
     }
     let Progress::Ended {
         step,
@@ -140,7 +141,7 @@ fn told_as_json(labels: &mut Vec<String>, progress: &Progress<'_>) {
     else {
         return;
     };
-    let label = |step: u32| labels.get(step as usize).map(String::as_str);
+    let label = |step: u32| plan.as_ref()?.label(step);
     let mut object = Vec::new();
     let written = json::object(&mut object, |o| {
         o.text("step", label(*step).unwrap_or_default())?;

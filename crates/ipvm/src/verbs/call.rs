@@ -38,16 +38,8 @@ pub(crate) fn call(context: &mut Context, verb: Call) -> anyhow::Result<Code> {
     let passing = Passing::show("reading files and preparing modules …", context.quiet);
     let prepared = node.prepare_call(&request)?;
     drop(passing);
-    let ran = carry_out(
-        context,
-        &node,
-        &prepared,
-        &RunOptions {
-            memo: true,
-            again: false,
-        },
-        ProgressForm::Auto,
-    )?;
+    let options = RunOptions::default();
+    let ran = carry_out(context, &node, &prepared, &options, ProgressForm::Auto)?;
     let step = ran.report.steps.first();
     let outcome = match step.and_then(|step| step.receipt) {
         Some(receipt) => Some(node.outcome(&receipt)?),

@@ -15,7 +15,7 @@ use ipvm_ipld::{Cid, Ipld, Limits, MAX_BLOCK_BYTES, cbor, cid_of, codec, unixfs}
 use ipvm_node::{FileRequest, Node};
 use ipvm_ucan::{Delegation, Invocation, Receipt};
 use ipvm_wasm::Interface;
-use ipvm_workflow::{Computation, Task, Workflow};
+use ipvm_workflow::{Computation, Plan, Task};
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -69,7 +69,7 @@ fn of_cid(node: &Node, name: &str) -> anyhow::Result<Found> {
     if cid.codec() == codec::DAG_CBOR {
         let mut found = of_value(cid, &block)?;
         if found.kind == "workflow" {
-            tasks_of(&node.workflow(&cid)?, &mut found)?;
+            tasks_of(&node.plan(&cid)?, &mut found);
         }
         return Ok(found);
     }
@@ -237,10 +237,10 @@ fn of_workflow_file(context: &Context, path: &Path) -> anyhow::Result<Found> {
         ..FileRequest::default()
     };
     let prepared = context.writer()?.prepare(&request)?;
-    let root = prepared.workflow.encode()?.root;
+    let root = &prepared.plan.encoded().root;
     let mut found = of_value(*root.cid(), root.data())?;
     found.fact("name", prepared.name.clone());
-    tasks_of(&prepared.workflow, &mut found)?;
+    tasks_of(&prepared.plan, &mut found);
     for (path, cid) in &prepared.inputs {
         found.fact("reads", format!("{path}  {cid}"));
     }
@@ -250,15 +250,13 @@ fn of_workflow_file(context: &Context, path: &Path) -> anyhow::Result<Found> {
     Ok(found)
 }
 
-fn tasks_of(workflow: &Workflow, found: &mut Found) -> anyhow::Result<()> {
-    found.fact("tasks", count(workflow.steps.len() as u64));
-    for (label, step) in &workflow.steps {
-        found.fact(
-            "task",
-            format!("{}  {label}  {}", step.task.cid()?, what(&step.task)),
-        );
+fn tasks_of(plan: &Plan, found: &mut Found) {
+    found.fact("tasks", count(plan.len() as u64));
+    for (index, label) in (0..).zip(plan.labels()) {
+        if let (Some(task), Some(step)) = (plan.graph().task(index), plan.step(index)) {
+            found.fact("task", format!("{task}  {label}  {}", what(&step.task)));
+        }
     }
-    Ok(())
 }
 
 fn what(task: &Task) -> String {

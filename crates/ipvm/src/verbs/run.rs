@@ -57,6 +57,7 @@ pub(crate) fn run(context: &mut Context, verb: Run) -> anyhow::Result<Code> {
     let options = RunOptions {
         memo: !verb.no_memo,
         again: verb.again,
+        ..RunOptions::default()
     };
     let ran = carry_out(context, &node, &prepared, &options, verb.progress)?;
     let outputs = match &folder {

@@ -41,6 +41,7 @@ fn the_same_workflow_again_executes_nothing() {
         RunOptions {
             memo: true,
             again: true,
+            ..RunOptions::default()
         },
     );
     assert_eq!((anew.executed, anew.reused), (0, 3));
@@ -53,6 +54,7 @@ fn the_same_workflow_again_executes_nothing() {
         RunOptions {
             memo: false,
             again: false,
+            ..RunOptions::default()
         },
     );
     assert_eq!((fresh.executed, fresh.reused), (3, 0));
@@ -124,7 +126,15 @@ fn equal_tasks_in_one_workflow_are_executed_once() {
     let folder = Folder::with_workflow(&workflow(twins));
     let node = open(&folder.home());
     for memo in [false, true] {
-        let report = run_with(&node, &folder, RunOptions { memo, again: true });
+        let report = run_with(
+            &node,
+            &folder,
+            RunOptions {
+                memo,
+                again: true,
+                ..RunOptions::default()
+            },
+        );
         let executed = if memo { 0 } else { 3 };
         assert_eq!((report.executed, report.reused), (executed, 6 - executed));
         assert_eq!(results(&node, &report)["all"], r#"{"ok":3}"#);

@@ -123,8 +123,8 @@ fn parameters_can_be_set() {
         allow: vec![],
     };
     assert_ne!(
-        node.prepare(&request("2")).unwrap().cid,
-        node.prepare(&request("3")).unwrap().cid
+        node.prepare(&request("2")).unwrap().plan.cid(),
+        node.prepare(&request("3")).unwrap().plan.cid()
     );
     let error = node.prepare(&request("text")).unwrap_err();
     assert!(matches!(error, PrepareError::Invalid { .. }), "{error}");

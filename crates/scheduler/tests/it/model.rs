@@ -3,7 +3,7 @@
 //! Without these: a step could start on a result that a power cut takes back although it must not, or before it is
 //! known; something could be told that is not durable; a crash could do durable work again or leave work undone.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ipvm_scheduler::{Bounds, Command, Dag, Ending, Event, RunId, Scheduler, Verdict};
 use ipvm_ucan::promise::Branch;
@@ -60,7 +60,7 @@ impl Plan {
 #[derive(Default)]
 struct Known {
     /// Lost with the power.
-    started: BTreeMap<u32, ()>,
+    started: BTreeSet<u32>,
     computed: BTreeMap<u32, Ending>,
     /// Not lost.
     durable: BTreeMap<u32, Ending>,
@@ -132,12 +132,12 @@ impl World {
             Command::LookUp { run, step } => {
                 let run = run.0 as usize;
                 let known = &self.known[run];
-                assert!(known.started.get(&step).is_none(), "started twice");
+                assert!(!known.started.contains(&step), "started twice");
                 assert!(self.may_start(run, step), "started too early");
                 let places =
                     self.under_way(run) == 0 || self.all_under_way() < self.bounds.under_way;
                 assert!(places, "more than may be under way");
-                self.known[run].started.insert(step, ());
+                self.known[run].started.insert(step);
             }
             Command::Execute { run, step } => {
                 let executed = &mut self.known[run.0 as usize].executed;
@@ -146,7 +146,7 @@ impl World {
             Command::Settle { run, step, because } => {
                 let run = run.0 as usize;
                 assert!(self.is_doomed(run, step, Some(because)));
-                self.known[run].started.insert(step, ());
+                self.known[run].started.insert(step);
             }
             Command::Finish { run, verdict } => {
                 let (plan, known) = (&self.plans[run.0 as usize], &mut self.known[run.0 as usize]);
@@ -182,7 +182,7 @@ impl World {
         let known = &self.known[run];
         let under_way = known
             .started
-            .keys()
+            .iter()
             .filter(|step| !known.computed.contains_key(step) && !known.durable.contains_key(step));
         under_way.count() as u32
     }
@@ -209,8 +209,7 @@ impl World {
                 continue;
             }
             for step in 0..plan.inputs.len() as u32 {
-                let waits =
-                    !known.started.contains_key(&step) && !known.durable.contains_key(&step);
+                let waits = !known.started.contains(&step) && !known.durable.contains_key(&step);
                 let startable = self.may_start(run, step) || self.is_doomed(run, step, None);
                 // Submission goes run by run: one that is not submitted yet has nothing started.
                 let submitted = !known.started.is_empty();

@@ -3,20 +3,17 @@
 use super::compiler::Compiler;
 use super::file::{File, Spec};
 use super::labels::Instance;
-use super::link::Prepared;
+use super::link::{Made, Prepared};
 use super::problem::MAX_DIAGNOSTICS;
+use crate::plan::EncodedStep;
 use crate::task::Task;
-use crate::workflow::{MAX_WORKFLOW_BYTES, Step};
-use ipvm_ipld::Cid;
+use crate::workflow::MAX_WORKFLOW_BYTES;
 use ipvm_ucan::Did;
-use std::collections::BTreeMap;
 
 /// The steps of a workflow, with what else is known of them.
 pub(crate) struct Steps {
-    /// By label.
-    pub(crate) steps: BTreeMap<String, Step>,
-    /// Task CIDs, by step.
-    pub(crate) tasks: Vec<Cid>,
+    /// In the order of their labels.
+    pub(crate) steps: Vec<EncodedStep>,
     /// Steps, by instance.
     pub(crate) numbers: Vec<u32>,
 }
@@ -38,7 +35,7 @@ impl<'d> Compiler<'d, '_> {
     /// something has been reported.
     pub(crate) fn steps(&mut self, parts: Parts<'_, 'd>, order: &[u32]) -> Option<Steps> {
         let count = parts.instances.len();
-        let mut made: Vec<Option<(Task, Cid)>> = vec![None; count];
+        let mut made: Vec<Option<Made>> = vec![None; count];
         let mut failed = vec![0; parts.prepared.len()];
         for index in order.iter().map(|index| *index as usize) {
             let made_here = self.attempt(
@@ -49,12 +46,17 @@ impl<'d> Compiler<'d, '_> {
                     compiler.task(spec, ready, instance, (parts.owner, parts.nonce))
                 },
             )?;
-            if let Some((task, cid)) = made_here {
-                *self.tasks.get_mut(index)? = Some(cid);
-                *made.get_mut(index)? = Some((task, cid));
+            if let Some(made_here) = made_here {
+                *self.tasks.get_mut(index)? = Some(*made_here.block.cid());
+                *made.get_mut(index)? = Some(made_here);
             }
         }
-        let mut undo: Vec<Option<Task>> = vec![None; count];
+        let has_undo = parts.file.tasks.iter().any(|spec| spec.undo.is_some());
+        let mut undo: Vec<Option<Task>> = if has_undo {
+            vec![None; count]
+        } else {
+            Vec::new()
+        };
         for (index, undo) in undo.iter_mut().enumerate() {
             let has_undo =
                 |instance: &Instance| Some(parts.file.tasks.get(instance.spec)?.undo.is_some());
@@ -107,36 +109,36 @@ impl<'d> Compiler<'d, '_> {
     fn sorted(
         &self,
         parts: Parts<'_, 'd>,
-        made: Vec<Option<(Task, Cid)>>,
+        made: Vec<Option<Made>>,
         undo: Vec<Option<Task>>,
     ) -> Option<Steps> {
         let mut sorted = Vec::with_capacity(made.len());
+        let undo = undo.into_iter().chain(std::iter::repeat(None));
         for (index, ((instance, made), undo)) in
-            parts.instances.iter().zip(made).zip(undo).enumerate()
+            (0..).zip(parts.instances.iter().zip(made).zip(undo))
         {
-            let (task, cid) = made?;
+            let made = made?;
             let ready = parts.prepared.get(instance.spec)?;
-            let step = Step {
-                task,
+            let (cid, task) = made.block.into_parts();
+            let step = EncodedStep {
+                label: self.labels.name(instance),
+                task: task.into_boxed_slice(),
+                cid,
+                class: made.class,
+                awaits: made.awaits,
                 config: ready.config.clone(),
                 rescue: ready.rescue.clone(),
                 undo,
             };
-            sorted.push((self.labels.name(instance), index, step, cid));
+            sorted.push((index, step));
         }
-        sorted.sort_by(|a, b| a.0.cmp(&b.0));
+        sorted.sort_by(|a: &(u32, EncodedStep), b| a.1.label.cmp(&b.1.label));
         let mut numbers = vec![0; sorted.len()];
-        for (number, (_, index, _, _)) in (0..).zip(&sorted) {
-            *numbers.get_mut(*index)? = number;
+        for (number, (index, _)) in (0..).zip(&sorted) {
+            *numbers.get_mut(*index as usize)? = number;
         }
-        let tasks = sorted.iter().map(|(_, _, _, cid)| *cid).collect();
-        let steps = sorted
-            .into_iter()
-            .map(|(label, _, step, _)| (label, step))
-            .collect();
         Some(Steps {
-            steps,
-            tasks,
+            steps: sorted.into_iter().map(|(_, step)| step).collect(),
             numbers,
         })
     }

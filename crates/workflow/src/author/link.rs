@@ -7,11 +7,12 @@ use super::labels::{Instance, Item, Target, Uses, uses};
 use super::problem::Problem;
 use super::terms;
 use super::values::{Budget, Place, Scope};
+use crate::class::{Class, class_of};
 use crate::config::Config;
 use crate::graph::{Lists, MAX_AWAITS, order};
 use crate::task::{Task, WASM_RUN, WasmCall, step_nonce};
 use crate::workflow::{Handler, MAX_ARGS_DEPTH, MAX_TASK_BYTES, MAX_WORKFLOW_BYTES};
-use ipvm_ipld::{Cid, Ipld, kind_name};
+use ipvm_ipld::{Block, Cid, Ipld, Limits, cbor, kind_name};
 use ipvm_ucan::promise::Await;
 use ipvm_ucan::{Command, Did};
 use std::collections::BTreeMap;
@@ -29,6 +30,22 @@ enum Ready {
     },
     /// Any other command.
     Command { command: Command, subject: Did },
+}
+
+/// A task that has been made. Only its encoding is kept: a hundred thousand decoded ones would fill the memory.
+#[derive(Clone)]
+pub(crate) struct Made {
+    pub(crate) block: Block,
+    pub(crate) awaits: Vec<Await>,
+    pub(crate) class: Class,
+}
+
+impl Made {
+    /// The task itself; there always is one.
+    fn task(&self) -> Option<Task> {
+        let value = cbor::decode(self.block.data(), Limits::default()).ok()?;
+        Task::from_ipld(value).ok()
+    }
 }
 
 /// What is the same for all instances of a spec.
@@ -219,7 +236,7 @@ impl<'d> Compiler<'d, '_> {
         prepared: &Prepared,
         instance: &Instance,
         context: (&Did, &[u8]),
-    ) -> Option<(Task, Cid)> {
+    ) -> Option<Made> {
         self.called(
             spec.call.as_ref()?,
             spec.at,
@@ -239,7 +256,7 @@ impl<'d> Compiler<'d, '_> {
     ) -> Option<Task> {
         let call = spec.undo.as_ref()?;
         self.called(call, spec.at, prepared.undo.as_ref(), instance, context)
-            .map(|(task, _)| task)
+            .and_then(|made| made.task())
     }
 
     /// A call as a task; `context` is the owner and the workflow's nonce.
@@ -250,7 +267,7 @@ impl<'d> Compiler<'d, '_> {
         ready: Option<&Ready>,
         instance: &Instance,
         (owner, nonce): (&Did, &[u8]),
-    ) -> Option<(Task, Cid)> {
+    ) -> Option<Made> {
         let args = match call.args() {
             Some(id) => {
                 let scope = Scope {
@@ -300,8 +317,7 @@ impl<'d> Compiler<'d, '_> {
                 }
             }
         };
-        let cid = self.sized(&task, at)?;
-        Some((task, cid))
+        self.made(task, at)
     }
 
     /// Arguments of a function: a list.
@@ -368,24 +384,26 @@ impl<'d> Compiler<'d, '_> {
         None
     }
 
-    /// The task's CID, if it and all tasks together are not too large.
-    fn sized(&mut self, task: &Task, at: At) -> Option<Cid> {
+    /// The task encoded, if it and all tasks together are not too large.
+    fn made(&mut self, task: Task, at: At) -> Option<Made> {
         if task.args.values().any(|arg| levels(arg) >= MAX_ARGS_DEPTH) {
             self.report.add(at, Problem::ArgsTooDeep);
             return None;
         }
-        let block = match task.block() {
-            Ok(block) => block,
+        let class = class_of(&task.cmd).unwrap_or(Class::Mutation);
+        let encode = |message: String| Problem::Encode { message };
+        let awaits = match task.awaits() {
+            Ok(awaits) => awaits,
+            // It is reported already, with its place.
+            Err(_) if !self.report.is_empty() => return None,
             Err(e) => {
-                self.report.add(
-                    at,
-                    Problem::Encode {
-                        message: e.to_string(),
-                    },
-                );
+                self.report.add(at, encode(e.to_string()));
                 return None;
             }
         };
+        let block = cbor::encode_block(&task.into_ipld());
+        let block = block.map_err(|e| self.report.add(at, encode(e.to_string())));
+        let block = block.ok()?;
         let before = self.bytes;
         self.bytes += block.data().len();
         if block.data().len() > MAX_TASK_BYTES {
@@ -403,7 +421,11 @@ impl<'d> Compiler<'d, '_> {
             }
             return None;
         }
-        Some(*block.cid())
+        Some(Made {
+            block,
+            awaits,
+            class,
+        })
     }
 }
 

@@ -45,7 +45,7 @@ pub use similar::nearest;
 pub use sources::{ArgError, Base, FunctionError, SourceError, Sources};
 
 use crate::config::Config;
-use crate::graph::Graph;
+use crate::plan::{self, EncodedStep, Plan};
 use crate::task::NONCE_BYTES;
 use crate::workflow::{Handler, MAX_ROOT_BYTES, Workflow};
 use assemble::Parts;
@@ -102,21 +102,19 @@ impl FromStr for Set {
     }
 }
 
-/// A workflow made from a file. Steps are numbered by their labels in byte order, as in [`Graph`].
+/// A workflow made from a file. Steps are numbered by their labels in byte order, as in [`Plan`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Compiled {
     /// The name in the file; without one, the file's own name serves.
     pub name: Option<String>,
     /// The workflow. Its `meta` carries the name in the file and nothing volatile.
-    pub workflow: Workflow,
+    pub plan: Plan,
     /// The labels of the file, in its order.
     pub labels: Vec<Label>,
     /// Which results become files.
     pub outputs: Vec<Output>,
     /// Every file that was read, with the CID of its content.
     pub sources: BTreeMap<(Base, String), Cid>,
-    /// Which step waits for which, and all Task CIDs.
-    pub graph: Graph,
     /// Where each step stands in the file, if the file has such places.
     pub positions: Vec<Option<Position>>,
 }
@@ -209,34 +207,35 @@ impl<'d> Compiler<'d, '_> {
             nonce: &nonce,
         };
         let steps = self.steps(parts, &order?)?;
-        let workflow = Workflow {
+        let head = Workflow {
             nonce,
             meta,
             parent: None,
             roles,
             global,
             defaults,
-            steps: steps.steps,
+            steps: BTreeMap::new(),
             rescue,
         };
-        let graph = self.graph(&workflow, steps.tasks)?;
+        let plan = self.plan(head, steps.steps)?;
         Some(Compiled {
             name: file.name.map(str::to_owned),
             labels: self.label_list(file, &steps.numbers),
             outputs: outputs(wanted, &steps.numbers),
             positions: positions(self.doc, file, instances, &steps.numbers),
             sources: BTreeMap::new(),
-            workflow,
-            graph,
+            plan,
         })
     }
 
-    fn graph(&mut self, workflow: &Workflow, tasks: Vec<Cid>) -> Option<Graph> {
-        let graph = Graph::with_tasks(workflow, tasks);
-        let problem = |e: crate::GraphError| Problem::Encode {
+    fn plan(&mut self, head: Workflow, steps: Vec<EncodedStep>) -> Option<Plan> {
+        let mut builder = plan::Builder::new(head);
+        let mut steps = steps.into_iter();
+        let made = steps.try_for_each(|step| builder.push(step));
+        let problem = |e: crate::WorkflowError| Problem::Encode {
             message: e.to_string(),
         };
-        graph
+        made.and_then(|()| builder.finish())
             .map_err(|e| self.report.add(At::Node(Document::ROOT), problem(e)))
             .ok()
     }

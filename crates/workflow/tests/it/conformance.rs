@@ -90,7 +90,7 @@ fn worked_example() {
         (graph.deps(0), graph.deps(1), graph.deps(2)),
         (&[1][..], &[][..], &[0][..])
     );
-    assert_eq!(graph.task(1), Some(blocks["task sum"].cid()));
+    assert_eq!(graph.task(1).as_ref(), Some(blocks["task sum"].cid()));
 }
 
 /// Breaks: the same file would be another workflow for another implementation.
@@ -144,7 +144,7 @@ tasks:
     }
     let document = parse(file.as_bytes()).unwrap();
     let compiled = compile(document, &crate::fake::settings(&[]), &mut Adds).unwrap();
-    let encoded = compiled.workflow.encode().unwrap();
+    let encoded = compiled.plan.workflow().encode().unwrap();
     assert_eq!(encoded.root, blocks["workflow"]);
     assert_eq!(encoded.chunks, [blocks["chunk"].clone()]);
 }

@@ -6,6 +6,7 @@ use ipvm_workflow::author::{
     ArgError, Base, Compiled, Diagnostics, FunctionError, Set, Settings, SourceError, Sources,
     compile, parse,
 };
+use ipvm_workflow::{Graph, Workflow};
 use std::collections::BTreeMap;
 
 /// Files by path; every other path is missing.
@@ -175,20 +176,50 @@ pub(crate) fn settings(sets: &[&str]) -> Settings {
     }
 }
 
+/// What came of a file, with the workflow decoded.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Built {
+    pub(crate) compiled: Compiled,
+    pub(crate) workflow: Workflow,
+    pub(crate) graph: Graph,
+}
+
+impl From<Compiled> for Built {
+    fn from(compiled: Compiled) -> Self {
+        let workflow = compiled.plan.workflow();
+        // Two ways to the same bytes.
+        assert_eq!(compiled.plan.encoded(), &workflow.encode().unwrap());
+        let graph = compiled.plan.graph().clone();
+        Self {
+            compiled,
+            workflow,
+            graph,
+        }
+    }
+}
+
+impl std::ops::Deref for Built {
+    type Target = Compiled;
+
+    fn deref(&self) -> &Compiled {
+        &self.compiled
+    }
+}
+
 pub(crate) fn build_with(
     text: &str,
     sets: &[&str],
     sources: &mut Fake,
-) -> Result<Compiled, Diagnostics> {
-    compile(parse(text.as_bytes())?, &settings(sets), sources)
+) -> Result<Built, Diagnostics> {
+    compile(parse(text.as_bytes())?, &settings(sets), sources).map(Built::from)
 }
 
-pub(crate) fn build(text: &str) -> Result<Compiled, Diagnostics> {
+pub(crate) fn build(text: &str) -> Result<Built, Diagnostics> {
     build_with(text, &[], &mut fake())
 }
 
 /// DAG-JSON, with `<file content>` in place of the link of such a file and `<label>` in place of its Task CID.
-pub(crate) fn shown(value: &Ipld, compiled: &Compiled) -> String {
+pub(crate) fn shown(value: &Ipld, compiled: &Built) -> String {
     let mut text = json::to_string(value);
     for (label, step) in &compiled.workflow.steps {
         let link = json::to_string(&Ipld::Link(step.task.cid().unwrap()));

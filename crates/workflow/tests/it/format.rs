@@ -1,18 +1,18 @@
 //! Every construct of the file format, and what becomes of it.
 
-use crate::fake::{alice, bob, build, build_with, fake, ipld, owner, shown};
+use crate::fake::{Built, alice, bob, build, build_with, fake, ipld, owner, shown};
 use ipvm_ipld::{Ipld, Limits, cbor, cid_of, codec, json};
-use ipvm_workflow::author::{Base, Compiled, Position, compile, parse};
+use ipvm_workflow::author::{Base, Position, compile, parse};
 use ipvm_workflow::{Check, Config, step_nonce};
 
 /// Compiles `ipvm: "0.2"` and the text.
-fn made(text: &str) -> Compiled {
+fn made(text: &str) -> Built {
     let text = format!("ipvm: \"0.2\"\n{text}");
     build(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
 
 /// The arguments of a step as DAG-JSON, links by name.
-fn args(compiled: &Compiled, label: &str) -> String {
+fn args(compiled: &Built, label: &str) -> String {
     let step = compiled
         .workflow
         .steps
@@ -533,7 +533,8 @@ tasks:
     let from_yaml = build(yaml_text).unwrap();
     let cbor_bytes = cbor::encode(&json::from_str(json_text, Limits::default()).unwrap()).unwrap();
     let document = parse(&cbor_bytes).unwrap();
-    let from_cbor = compile(document, &crate::fake::settings(&[]), &mut fake()).unwrap();
+    let from_cbor =
+        Built::from(compile(document, &crate::fake::settings(&[]), &mut fake()).unwrap());
     assert_eq!(from_json.workflow, from_yaml.workflow);
     assert_eq!(from_json.workflow, from_cbor.workflow);
     assert!(from_json.workflow.nonce.is_empty());
@@ -572,7 +573,8 @@ fn dag_cbor_values() {
     ];
     task.insert("args".to_owned(), Ipld::List(vec![Ipld::List(values)]));
     let document = parse(&cbor::encode(&file).unwrap()).unwrap();
-    let compiled = compile(document, &crate::fake::settings(&[]), &mut fake()).unwrap();
+    let compiled =
+        Built::from(compile(document, &crate::fake::settings(&[]), &mut fake()).unwrap());
     assert_eq!(
         args(&compiled, "t"),
         r#"[[{"/":{"bytes":"AQI"}},<photo>,{"/":{"bytes":"AQI"}},<photo>]]"#

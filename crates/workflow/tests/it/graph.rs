@@ -85,7 +85,7 @@ fn dependencies() {
         (&[][..], &[outside][..])
     );
     assert_eq!((graph.twin(2), graph.twin(3)), (2, 2));
-    assert_eq!(graph.find(graph.task(3).unwrap()), Some(2));
+    assert_eq!(graph.find(&graph.task(3).unwrap()), Some(2));
     assert_eq!(graph.order(), [2, 1, 0, 3]);
     assert_eq!(
         (graph.deps(9), graph.task(9), graph.len()),

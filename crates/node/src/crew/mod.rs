@@ -1,0 +1,541 @@
+//! The crew: the threads that carry out a home's runs, and the one place where all its runs meet.
+//!
+//! What has happened comes to the [`Scheduler`] from whichever thread knows it: a worker with a result, the store's
+//! writer with what is durable, a caller with a new run. That thread holds the lock for some microseconds, in which
+//! the scheduler decides and the new jobs are laid out; it never waits for anything meanwhile. So a worker whose result
+//! makes the next step ready takes that step itself, without a word between threads; and nothing is ever polled for.
+
+mod flights;
+mod jobs;
+mod values;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
+
+use ipvm_scheduler::{Bounds, Command, Dag, Ending, Event, RunId, Scheduler, Verdict};
+use ipvm_store::ReceiptId;
+use ipvm_ucan::promise::Branch;
+use ipvm_wasm::Cancel;
+use ipvm_workflow::{Class, Plan};
+
+use crate::node::Core;
+use crate::record::{Kept, Place, Record};
+use crate::{Node, NodeError, worker};
+use flights::Flights;
+pub(crate) use flights::Work;
+use jobs::{Jobs, Task};
+use values::Values;
+
+/// Steps that are looked up, executed or settled at once: enough to keep all cores busy.
+const UNDER_WAY: u32 = 64;
+/// Steps whose result is known and not yet durable, above which nothing is started: as many as share a commit well,
+/// and few enough to be durable within some milliseconds.
+const VOLATILE: u32 = 192;
+
+/// What the workers need to know of a run.
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) plan: Arc<Plan>,
+    /// The store's number of the run.
+    pub(crate) run: ipvm_store::RunId,
+    /// Whether results may be looked up.
+    pub(crate) memo: bool,
+    /// Whether a pure step may start on results that are not yet durable.
+    pub(crate) share_commits: bool,
+    /// Set when the run is stopped or has failed.
+    pub(crate) stop: Cancel,
+}
+
+/// What the caller of a run is told of it, in order.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// A step is being executed.
+    Started(u32),
+    /// A step's receipt is durable.
+    Ended {
+        step: u32,
+        record: Record,
+        /// The error in one line, if it ended in one.
+        error: Option<String>,
+        /// The step that kept it from running.
+        because: Option<u32>,
+    },
+    /// Every step that was started has ended.
+    Over(Verdict),
+    /// Nothing more can be done or written.
+    Failed(NodeError),
+    /// There may be a reason to stop.
+    Look,
+}
+
+/// A run under way.
+struct Course {
+    order: Arc<Order>,
+    feed: Sender<News>,
+    /// What is on record, by step.
+    kept: Vec<Option<Kept>>,
+}
+
+/// A step to be done, with all that is needed for it.
+pub(crate) struct Job {
+    pub(crate) run: RunId,
+    pub(crate) step: u32,
+    pub(crate) order: Arc<Order>,
+    pub(crate) what: What,
+}
+
+/// What is to be done with a step.
+pub(crate) enum What {
+    /// Find a receipt to reuse, else execute.
+    LookUp {
+        /// The results it awaits, by step, ascending.
+        inputs: Vec<(u32, Source)>,
+        /// What the first of several steps with the same task ended with.
+        twin: Option<Kept>,
+    },
+    /// The same again, after an equal computation has ended.
+    Again(Box<Work>),
+    /// Write the receipt of a step that can never run.
+    Settle {
+        because: u32,
+        /// What that step ended with.
+        cause: Kept,
+    },
+}
+
+/// Where the result of a step is.
+pub(crate) enum Source {
+    /// Here, encoded: it may not be durable yet.
+    Value(Arc<[u8]>),
+    /// On record.
+    Kept(Kept),
+}
+
+/// A result that is known, and whose commit is under way.
+pub(crate) struct Computed {
+    pub(crate) run: RunId,
+    pub(crate) step: u32,
+    pub(crate) ending: Ending,
+    /// The outcome, encoded; none if others must not use it before it is durable.
+    pub(crate) value: Option<Vec<u8>>,
+}
+
+struct State {
+    scheduler: Scheduler,
+    runs: BTreeMap<RunId, Course>,
+    jobs: Jobs,
+    flights: Flights,
+    values: Values,
+    last_run: u64,
+    /// Workers that wait for a job.
+    idle: usize,
+    workers: Vec<JoinHandle<()>>,
+    /// Set when the home is being closed.
+    leaving: bool,
+}
+
+/// What all threads share.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    work: Condvar,
+    core: Weak<Core>,
+    /// Most workers.
+    most: usize,
+}
+
+/// The threads of a home. They start with the first job and end when this is dropped.
+pub(crate) struct Crew(Arc<Shared>);
+
+impl Crew {
+    pub(crate) fn new(core: &Arc<Core>) -> Self {
+        Self(Arc::new(Shared {
+            state: Mutex::new(State {
+                scheduler: Scheduler::new(Bounds {
+                    under_way: UNDER_WAY,
+                    volatile: VOLATILE,
+                }),
+                runs: BTreeMap::new(),
+                jobs: Jobs::default(),
+                flights: Flights::default(),
+                values: Values::default(),
+                last_run: 0,
+                idle: 0,
+                workers: Vec::new(),
+                leaving: false,
+            }),
+            work: Condvar::new(),
+            core: Arc::downgrade(core),
+            most: thread::available_parallelism().map_or(1, usize::from),
+        }))
+    }
+
+    /// Begins a run. `ended` are the steps that are on record; `feed` is told what happens.
+    pub(crate) fn submit(
+        &self,
+        order: Order,
+        ended: &[(u32, Ending, ReceiptId)],
+        feed: Sender<News>,
+    ) -> Result<RunId, NodeError> {
+        let mut kept = vec![None; order.plan.len()];
+        for (step, ending, receipt) in ended {
+            if let Some(slot) = kept.get_mut(*step as usize) {
+                *slot = Some(Kept {
+                    place: Place::Row(*receipt),
+                    ending: *ending,
+                    reusable: true,
+                });
+            }
+        }
+        let dag = dag_of(&order)?;
+        let ended = ended.iter().map(|(step, ending, _)| (*step, *ending));
+        let ended = ended.collect();
+        let mut state = self.0.lock();
+        state.last_run += 1;
+        let run = RunId(state.last_run);
+        let order = Arc::new(order);
+        state.runs.insert(run, Course { order, feed, kept });
+        self.0
+            .tell(&mut state, run, Event::Submitted { run, dag, ended });
+        self.0.staff(&mut state, 0);
+        Ok(run)
+    }
+
+    /// Starts nothing more of a run, and stops what is being executed.
+    pub(crate) fn stop(&self, run: RunId) {
+        let mut state = self.0.lock();
+        let Some(course) = state.runs.get(&run) else {
+            return;
+        };
+        course.order.stop.cancel();
+        self.0.tell(&mut state, run, Event::Stop { run });
+        let waiting = state.jobs.remove(run);
+        let parked = state.flights.remove_waiting(run);
+        for step in waiting.iter().map(Task::step).chain(parked) {
+            self.0.tell(&mut state, run, Event::Abandoned { run, step });
+        }
+        self.0.staff(&mut state, 0);
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        let workers = {
+            let mut state = self.0.lock();
+            state.leaving = true;
+            std::mem::take(&mut state.workers)
+        };
+        self.0.work.notify_all();
+        for worker in workers {
+            // A worker that panicked has failed its run; there is nothing left to wait for.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reports what a worker has done and gives it its next job; waits for one. None when the home is closed.
+    pub(crate) fn next(self: &Arc<Self>, computed: Option<Computed>) -> Option<Job> {
+        let mut state = self.lock();
+        if let Some(computed) = computed {
+            self.computed(&mut state, computed);
+            self.staff(&mut state, 1);
+        }
+        loop {
+            if let Some((run, task)) = state.jobs.pop() {
+                match job(&mut state, run, task) {
+                    Ok(job) => return Some(job),
+                    Err(error) => self.fail_locked(&mut state, run, error),
+                }
+                continue;
+            }
+            if state.leaving {
+                return None;
+            }
+            state.idle += 1;
+            state = self
+                .work
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
+        }
+    }
+
+    /// A step of which no receipt was found: its work is given back, to be executed now, unless the run is stopped or
+    /// an equal computation is under way. `first` is false for one that waited for such a computation.
+    pub(crate) fn missed(self: &Arc<Self>, work: Box<Work>, first: bool) -> Option<Box<Work>> {
+        let (run, step) = (work.run, work.step);
+        let mut state = self.lock();
+        if first && !self.may_execute(&mut state, run, step) {
+            return None;
+        }
+        if !state.runs.contains_key(&run) {
+            return None;
+        }
+        let work = state.flights.depart(work)?;
+        feed(&state, run, News::Started(step));
+        Some(work)
+    }
+
+    /// Has the scheduler decide what follows a miss.
+    fn may_execute(self: &Arc<Self>, state: &mut State, run: RunId, step: u32) -> bool {
+        if !state.runs.contains_key(&run) {
+            return false;
+        }
+        let commands = match state.scheduler.handle(Event::Missed { run, step }) {
+            Ok(commands) => commands,
+            Err(error) => {
+                self.fail_locked(state, run, error.into());
+                return false;
+            }
+        };
+        let execute = Command::Execute { run, step };
+        let mut may = false;
+        for command in commands {
+            match command == execute {
+                true => may = true,
+                false => self.obey(state, command),
+            }
+        }
+        self.staff(state, 0);
+        may
+    }
+
+    /// A step that was stopped while it was executed.
+    pub(crate) fn abandoned(self: &Arc<Self>, run: RunId, step: u32) {
+        let mut state = self.lock();
+        self.land(&mut state, run, step);
+        self.tell(&mut state, run, Event::Abandoned { run, step });
+        self.staff(&mut state, 0);
+    }
+
+    /// A step's receipt is durable. Called on the store's thread.
+    pub(crate) fn ended(
+        self: &Arc<Self>,
+        (run, step): (RunId, u32),
+        record: Record,
+        error: Option<String>,
+        because: Option<u32>,
+    ) {
+        let mut state = self.lock();
+        let ending = record.ending();
+        let Some(course) = state.runs.get_mut(&run) else {
+            return;
+        };
+        if let Some(slot) = course.kept.get_mut(step as usize) {
+            *slot = Some(record.kept());
+        }
+        let news = News::Ended {
+            step,
+            record,
+            error,
+            because,
+        };
+        feed(&state, run, news);
+        self.tell(&mut state, run, Event::Ended { run, step, ending });
+        self.land(&mut state, run, step);
+        self.staff(&mut state, 0);
+    }
+
+    /// The run cannot go on; the others do.
+    pub(crate) fn fail(self: &Arc<Self>, run: RunId, error: NodeError) {
+        let mut state = self.lock();
+        self.fail_locked(&mut state, run, error);
+        self.staff(&mut state, 0);
+    }
+
+    /// Has the scheduler know of a result before it is durable.
+    fn computed(self: &Arc<Self>, state: &mut State, computed: Computed) {
+        let (run, step) = (computed.run, computed.step);
+        let Some(course) = state.runs.get(&run) else {
+            return;
+        };
+        // The disk may have been faster, and then it is all told; and what does not fit into memory, or must not be
+        // used yet, is told when it is durable.
+        let is_durable = course.kept.get(step as usize).is_some_and(Option::is_some);
+        let uses = course.order.plan.graph().dependents(step).len();
+        let Some(value) = computed.value.filter(|_| !is_durable) else {
+            return;
+        };
+        if uses > 0 && !state.values.keep(run, step, uses, value) {
+            return;
+        }
+        let ending = computed.ending;
+        self.tell(state, run, Event::Computed { run, step, ending });
+    }
+
+    /// Has the scheduler decide, and does what it wants.
+    fn tell(self: &Arc<Self>, state: &mut State, run: RunId, event: Event) {
+        if !state.runs.contains_key(&run) {
+            return;
+        }
+        match state.scheduler.handle(event) {
+            Ok(commands) => commands
+                .into_iter()
+                .for_each(|command| self.obey(state, command)),
+            Err(error) => self.fail_locked(state, run, error.into()),
+        }
+    }
+
+    fn obey(self: &Arc<Self>, state: &mut State, command: Command) {
+        match command {
+            Command::LookUp { run, step } => state.jobs.push(run, Task::LookUp(step)),
+            Command::Settle { run, step, because } => {
+                state.jobs.push(run, Task::Settle { step, because });
+            }
+            // Follows a miss at once, which is where it is obeyed.
+            Command::Execute { run, step } => {
+                let error = format!("step {step} is to be executed, but was not looked up");
+                self.fail_locked(state, run, NodeError::Internal(error));
+            }
+            Command::Finish { run, verdict } => {
+                feed(state, run, News::Over(verdict));
+                state.runs.remove(&run);
+                state.values.forget(run);
+            }
+        }
+    }
+
+    fn fail_locked(self: &Arc<Self>, state: &mut State, run: RunId, error: NodeError) {
+        let Some(course) = state.runs.remove(&run) else {
+            return;
+        };
+        course.order.stop.cancel();
+        state.jobs.remove(run);
+        state.values.forget(run);
+        state.flights.remove_waiting(run);
+        let released = state.flights.land_all(run);
+        if let Ok(commands) = state.scheduler.handle(Event::Failed { run }) {
+            for command in commands {
+                self.obey(state, command);
+            }
+        }
+        again(state, released);
+        let _ = course.feed.send(News::Failed(error));
+    }
+
+    /// Those that waited for an equal computation look again.
+    fn land(self: &Arc<Self>, state: &mut State, run: RunId, step: u32) {
+        let released = state.flights.land(run, step);
+        again(state, released);
+    }
+
+    /// Wakes as many workers as there are jobs, but for those that the calling thread takes itself; starts more if
+    /// they are too few.
+    fn staff(self: &Arc<Self>, state: &mut State, own: usize) {
+        let open = state.jobs.len().saturating_sub(own);
+        for _ in 0..open.min(state.idle) {
+            self.work.notify_one();
+        }
+        let wanted = open.saturating_sub(state.idle);
+        // Those that have ended are those that panicked.
+        if wanted > 0 {
+            state.workers.retain(|worker| !worker.is_finished());
+        }
+        for _ in 0..wanted.min(self.most.saturating_sub(state.workers.len())) {
+            if state.leaving || !self.hire(state) {
+                return;
+            }
+        }
+    }
+
+    fn hire(self: &Arc<Self>, state: &mut State) -> bool {
+        let shared = Arc::clone(self);
+        let Some(core) = self.core.upgrade() else {
+            return false;
+        };
+        let name = thread::Builder::new().name("ipvm-worker".into());
+        match name.spawn(move || worker::work(&Node::of(core), &shared)) {
+            Ok(worker) => {
+                state.workers.push(worker);
+                true
+            }
+            Err(error) => {
+                if state.workers.is_empty() {
+                    let runs: Vec<RunId> = state.runs.keys().copied().collect();
+                    for run in runs {
+                        let error =
+                            NodeError::Internal(format!("no thread could be started: {error}"));
+                        self.fail_locked(state, run, error);
+                    }
+                }
+                false
+            }
+        }
+    }
+}
+
+fn feed(state: &State, run: RunId, news: News) {
+    if let Some(course) = state.runs.get(&run) {
+        // A caller that is gone has no use for the news.
+        let _ = course.feed.send(news);
+    }
+}
+
+fn again(state: &mut State, released: Vec<Work>) {
+    for work in released {
+        state.jobs.push(work.run, Task::Again(Box::new(work)));
+    }
+}
+
+/// Gathers what a step needs.
+fn job(state: &mut State, run: RunId, task: Task) -> Result<Job, NodeError> {
+    let missing = |what: String| NodeError::Internal(format!("{what} is not there"));
+    let course = state.runs.get(&run);
+    let course = course.ok_or_else(|| missing("the run of a job".to_owned()))?;
+    let kept = |step: u32| course.kept.get(step as usize).copied().flatten();
+    let order = Arc::clone(&course.order);
+    let step = task.step();
+    let what = match task {
+        Task::LookUp(step) => {
+            let graph = order.plan.graph();
+            let mut inputs = Vec::with_capacity(graph.deps(step).len());
+            for on in graph.deps(step) {
+                let source = state.values.take(run, *on).map(Source::Value);
+                let source = source.or_else(|| kept(*on).map(Source::Kept));
+                let source = source.ok_or_else(|| missing(format!("the result of step {on}")))?;
+                inputs.push((*on, source));
+            }
+            let twin = graph.twin(step);
+            let twin = if twin == step { None } else { kept(twin) };
+            What::LookUp { inputs, twin }
+        }
+        Task::Again(work) => What::Again(work),
+        Task::Settle { because, .. } => What::Settle {
+            because,
+            cause: kept(because).ok_or_else(|| missing(format!("the result of step {because}")))?,
+        },
+    };
+    Ok(Job {
+        run,
+        step,
+        order,
+        what,
+    })
+}
+
+/// The edges of a workflow with the branch each awaits; equal tasks wait for the first of them.
+fn dag_of(order: &Order) -> Result<Dag, NodeError> {
+    let (plan, graph) = (&order.plan, order.plan.graph());
+    let mut inputs = Vec::with_capacity(plan.len());
+    for step in 0..plan.len() as u32 {
+        let mut edges: Vec<(u32, Branch)> = graph.awaited(step).collect();
+        let twin = graph.twin(step);
+        if twin != step {
+            edges.push((twin, Branch::Any));
+        }
+        edges.sort_unstable();
+        edges.dedup();
+        inputs.push(edges);
+    }
+    let dag = Dag::new(&inputs)?;
+    // One that repeats another's task notes that one's receipt, which must be on record.
+    Ok(dag.eager(|step| {
+        order.share_commits && plan.class(step) == Class::Pure && graph.twin(step) == step
+    }))
+}

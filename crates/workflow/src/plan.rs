@@ -1,0 +1,346 @@
+//! A workflow in its encoded form, of which one step at a time is decoded: a decoded step takes about ten times the
+//! memory of its encoding, and a run looks at each but once or twice.
+
+use crate::class::{Class, class_of};
+use crate::config::{Config, Limits as StepLimits};
+use crate::graph::{self, Graph};
+use crate::task::Task;
+use crate::workflow::{
+    self, CHUNK_BYTES, CHUNK_STEPS, DecodeError, Encoded, Handler, Item, MAX_WORKFLOW_BYTES, Step,
+    Workflow, WorkflowError, within,
+};
+use ipvm_ipld::{Block, Cid, Limits, MAX_BLOCK_BYTES, MAX_DEPTH, cbor, codec};
+use ipvm_ucan::promise::Await;
+
+/// A workflow that can be run: its blocks, its labels and its graph. Steps are numbered by their labels in byte order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// All but the steps.
+    head: Workflow,
+    encoded: Encoded,
+    labels: Labels,
+    places: Vec<Place>,
+    classes: Vec<Class>,
+    graph: Graph,
+}
+
+/// Where the encoding of a step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    chunk: u32,
+    at: u32,
+    bytes: u32,
+}
+
+/// Labels in one piece of memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Labels {
+    text: String,
+    /// Where each label ends.
+    ends: Vec<u32>,
+}
+
+impl Labels {
+    fn push(&mut self, label: &str) {
+        self.text.push_str(label);
+        self.ends
+            .push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
+    }
+
+    fn get(&self, step: u32) -> Option<&str> {
+        let step = step as usize;
+        let end = *self.ends.get(step)? as usize;
+        let start = step.checked_sub(1).and_then(|before| self.ends.get(before));
+        self.text.get(start.map_or(0, |start| *start as usize)..end)
+    }
+}
+
+/// A step whose task is encoded already.
+pub(crate) struct EncodedStep {
+    pub(crate) label: String,
+    pub(crate) task: Box<[u8]>,
+    pub(crate) cid: Cid,
+    pub(crate) class: Class,
+    pub(crate) awaits: Vec<Await>,
+    pub(crate) config: Option<Config>,
+    pub(crate) rescue: Option<Handler>,
+    pub(crate) undo: Option<Task>,
+}
+
+impl EncodedStep {
+    pub(crate) fn of(label: String, step: Step) -> Result<Self, WorkflowError> {
+        let (cid, task) = graph::task_block(&label, &step)?.into_parts();
+        Ok(Self {
+            awaits: graph::awaits(&label, &step)?,
+            class: class(&step.task),
+            task: task.into_boxed_slice(),
+            cid,
+            config: step.config,
+            rescue: step.rescue,
+            undo: step.undo,
+            label,
+        })
+    }
+
+    /// The step as it stands in a chunk.
+    fn encode(&self) -> Result<Vec<u8>, WorkflowError> {
+        let config = self
+            .config
+            .as_ref()
+            .map(|config| cbor::encode(&config.to_ipld()));
+        let rescue = self
+            .rescue
+            .as_ref()
+            .map(|rescue| cbor::encode(&rescue.to_ipld()));
+        let undo = self.undo.as_ref().map(|undo| cbor::encode(&undo.to_ipld()));
+        let (config, rescue, undo) = (config.transpose()?, rescue.transpose()?, undo.transpose()?);
+        let entries = [
+            ("task", Some(&*self.task)),
+            ("config", config.as_deref()),
+            ("rescue", rescue.as_deref()),
+            ("undo", undo.as_deref()),
+        ];
+        let present = entries
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)));
+        Ok(cbor::encode_map(&present.collect::<Vec<_>>()).0)
+    }
+}
+
+/// What a command that is not known may do is taken to be the worst.
+fn class(task: &Task) -> Class {
+    class_of(&task.cmd).unwrap_or(Class::Mutation)
+}
+
+/// A plan that is being made: steps come in the order of their labels.
+pub(crate) struct Builder {
+    plan: Plan,
+    graph: graph::Builder,
+    /// Steps of the chunk that is being filled.
+    waiting: Vec<(String, Vec<u8>)>,
+    bytes: usize,
+}
+
+impl Builder {
+    /// Begins with all but the steps.
+    pub(crate) fn new(head: Workflow) -> Self {
+        Self {
+            plan: Plan {
+                head,
+                encoded: Encoded {
+                    root: Block::new(codec::DAG_CBOR, Vec::new()),
+                    chunks: Vec::new(),
+                },
+                labels: Labels::default(),
+                places: Vec::new(),
+                classes: Vec::new(),
+                graph: Graph::default(),
+            },
+            graph: graph::Builder::default(),
+            waiting: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    pub(crate) fn push(&mut self, step: EncodedStep) -> Result<(), WorkflowError> {
+        self.graph.push(&step.label, &step.cid, &step.awaits)?;
+        self.plan.labels.push(&step.label);
+        self.plan.classes.push(step.class);
+        let encoded = step.encode()?;
+        self.waiting.push((step.label, encoded));
+        if self.waiting.len() == CHUNK_STEPS {
+            self.flush(CHUNK_BYTES)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a chunk, which has at most this many bytes.
+    fn flush(&mut self, most: usize) -> Result<(), WorkflowError> {
+        let waiting = std::mem::take(&mut self.waiting);
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        self.chunk(&waiting, most)
+    }
+
+    /// Adds the chunks of some steps: one, or two halves if it would be too large.
+    fn chunk(&mut self, steps: &[(String, Vec<u8>)], most: usize) -> Result<(), WorkflowError> {
+        let entries: Vec<(&str, &[u8])> = steps
+            .iter()
+            .map(|(label, bytes)| (label.as_str(), bytes.as_slice()))
+            .collect();
+        let (bytes, places) = cbor::encode_map(&entries);
+        if bytes.len() > most {
+            match steps {
+                [(label, _)] => within(&format!("step {label:?}"), bytes.len(), MAX_BLOCK_BYTES)?,
+                _ => {
+                    let (first, second) = steps.split_at(steps.len() / 2);
+                    self.chunk(first, most)?;
+                    return self.chunk(second, most);
+                }
+            }
+        }
+        self.bytes += bytes.len();
+        within("the workflow", self.bytes, MAX_WORKFLOW_BYTES)?;
+        let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let chunk = small(self.plan.encoded.chunks.len());
+        self.plan
+            .places
+            .extend(places.into_iter().map(|place| Place {
+                chunk,
+                at: small(place.start),
+                bytes: small(place.len()),
+            }));
+        let block = Block::new(codec::DAG_CBOR, bytes);
+        self.plan.encoded.chunks.push(block);
+        Ok(())
+    }
+
+    pub(crate) fn finish(mut self) -> Result<Plan, WorkflowError> {
+        self.flush(CHUNK_BYTES)?;
+        let mut plan = self.plan;
+        plan.encoded.root = plan.head.root_block(&plan.encoded.chunks)?;
+        plan.graph = self.graph.finish();
+        Ok(plan)
+    }
+}
+
+impl Plan {
+    /// The plan of a workflow.
+    ///
+    /// # Errors
+    /// As [`Workflow::encode`] and [`Graph::of`].
+    pub fn of(mut workflow: Workflow) -> Result<Self, WorkflowError> {
+        workflow.check()?;
+        let steps = std::mem::take(&mut workflow.steps);
+        let mut builder = Builder::new(workflow);
+        for (label, step) in steps {
+            builder.push(EncodedStep::of(label, step)?)?;
+        }
+        builder.finish()
+    }
+
+    /// Reads a workflow from its root block; `get` gives the bytes of a chunk.
+    ///
+    /// # Errors
+    /// As [`Workflow::decode`] and [`Graph::of`].
+    pub fn decode<E: std::error::Error>(
+        root: &[u8],
+        get: &mut dyn FnMut(&Cid) -> Result<Vec<u8>, E>,
+    ) -> Result<Self, DecodeError<E>> {
+        let mut builder: Option<Builder> = None;
+        let mut add = |head: &Workflow, item: Item| {
+            let builder = builder.get_or_insert_with(|| Builder::new(head.clone()));
+            match item {
+                Item::Step(label, step) => builder.push(EncodedStep::of(label, *step)?),
+                // Others may cut chunks otherwise; these are the ones that the root names.
+                Item::ChunkEnd => builder.flush(MAX_BLOCK_BYTES),
+            }
+        };
+        let head = workflow::decode_steps(root, get, &mut add)?;
+        let builder = builder.unwrap_or_else(|| Builder::new(head));
+        Ok(builder.finish()?)
+    }
+
+    /// Number of steps.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there are no steps; there is always one.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The workflow's CID.
+    #[must_use]
+    pub fn cid(&self) -> Cid {
+        *self.encoded.root.cid()
+    }
+
+    /// All but the steps.
+    #[must_use]
+    pub fn head(&self) -> &Workflow {
+        &self.head
+    }
+
+    /// The workflow's blocks.
+    #[must_use]
+    pub fn encoded(&self) -> &Encoded {
+        &self.encoded
+    }
+
+    /// Which step waits for which, and all Task CIDs.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The label of a step.
+    #[must_use]
+    pub fn label(&self, step: u32) -> Option<&str> {
+        self.labels.get(step)
+    }
+
+    /// All labels, in byte order.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        (0..).map_while(|step| self.labels.get(step))
+    }
+
+    /// The step with a label.
+    #[must_use]
+    pub fn find(&self, label: &str) -> Option<u32> {
+        let (mut low, mut high) = (0, u32::try_from(self.len()).unwrap_or(u32::MAX));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.labels.get(middle)?.cmp(label) {
+                std::cmp::Ordering::Equal => return Some(middle),
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+
+    /// The class of a step's command; the worst, if it is not known.
+    #[must_use]
+    pub fn class(&self, step: u32) -> Class {
+        let class = self.classes.get(step as usize);
+        class.copied().unwrap_or(Class::Mutation)
+    }
+
+    /// A step, decoded; none if there is no such step.
+    #[must_use]
+    pub fn step(&self, step: u32) -> Option<Step> {
+        let place = self.places.get(step as usize)?;
+        let chunk = self.encoded.chunks.get(place.chunk as usize)?;
+        let bytes = chunk
+            .data()
+            .get(place.at as usize..)?
+            .get(..place.bytes as usize)?;
+        // These very bytes were made from a step.
+        let limits = Limits {
+            bytes: MAX_BLOCK_BYTES,
+            depth: MAX_DEPTH,
+        };
+        Step::from_ipld(cbor::decode(bytes, limits).ok()?).ok()
+    }
+
+    /// The whole workflow, decoded.
+    #[must_use]
+    pub fn workflow(&self) -> Workflow {
+        let steps = (0..).map_while(|step| Some((self.label(step)?.to_owned(), self.step(step)?)));
+        Workflow {
+            steps: steps.collect(),
+            ..self.head.clone()
+        }
+    }
+
+    /// The limits under which a step runs.
+    #[must_use]
+    pub fn limits(&self, step: &Step) -> StepLimits {
+        Config::cascade(step.config.as_ref(), self.head.defaults.as_ref())
+    }
+}
