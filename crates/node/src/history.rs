@@ -158,6 +158,9 @@ impl Node {
                 continue;
             };
             let receipt = Receipt::decode(&stored.block)?;
+            if Some(receipt.payload().ran) != plan.graph().task(step.index) {
+                return Err(self.wrong_receipt(run.id, step.index));
+            }
             if let Outcome::Error(error) = &receipt.payload().out
                 && let Some(Failure::BranchMismatch { from, .. }) = Failure::from_ipld(error)
             {

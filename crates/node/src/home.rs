@@ -88,6 +88,12 @@ impl Home {
             }
             Err(source) => return Err(NodeError::io("read", &path, source)),
         };
+        delegation
+            .verify_signature()
+            .map_err(|error| NodeError::Key {
+                path: path.clone(),
+                message: error.to_string(),
+            })?;
         let payload = delegation.payload();
         if payload.iss != *owner.did() || payload.aud != *agent.did() {
             return Err(NodeError::Key {

@@ -15,6 +15,7 @@
 
 mod add;
 mod arguments;
+mod audit;
 mod car;
 mod check;
 mod content;

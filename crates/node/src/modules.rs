@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ipvm_ipld::{Cid, Limits, cbor, unixfs};
+use ipvm_ipld::{Cid, Limits, cbor, cid_of, codec, unixfs};
 use ipvm_wasm::{Interface, Module};
 
 use crate::{Node, NodeError};
@@ -16,12 +16,12 @@ impl Node {
     /// The functions of a module, from the cache if it was seen before: then no engine starts.
     pub(crate) fn interface_by_cid(&self, module: &Cid) -> Result<Arc<Interface>, NodeError> {
         let path = self.interface_path(module);
-        if let Some(interface) = read_interface(&path) {
+        if let Some(interface) = read_interface(&path, module) {
             return Ok(Arc::new(interface));
         }
         let interface = Arc::new(self.module(module)?.interface().clone());
         // A cache that cannot be written costs time, nothing else.
-        let _ = self.write_interface(&path, &interface);
+        let _ = self.write_interface(&path, module, &interface);
         Ok(interface)
     }
 
@@ -51,8 +51,14 @@ impl Node {
             .join(module.to_string())
     }
 
-    fn write_interface(&self, path: &PathBuf, interface: &Interface) -> Result<(), NodeError> {
-        let bytes = cbor::encode(&interface.to_ipld())?;
+    fn write_interface(
+        &self,
+        path: &PathBuf,
+        module: &Cid,
+        interface: &Interface,
+    ) -> Result<(), NodeError> {
+        let description = cbor::encode(&interface.to_ipld())?;
+        let bytes = [digest(module, &description), description].concat();
         let failed = |source| NodeError::io("write", path, source);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(failed)?;
@@ -63,12 +69,23 @@ impl Node {
     }
 }
 
-/// A damaged or outdated description is as good as none.
-fn read_interface(path: &PathBuf) -> Option<Interface> {
+/// A damaged or outdated description is as good as none. It says how arguments become data, so it has to be the very one
+/// that was written for this module.
+fn read_interface(path: &PathBuf, module: &Cid) -> Option<Interface> {
     let bytes = fs::read(path).ok()?;
+    let (stated, description) = bytes.split_at_checked(digest(module, &[]).len())?;
+    if stated != digest(module, description) {
+        return None;
+    }
     let limits = Limits {
         bytes: MAX_INTERFACE,
         ..Limits::default()
     };
-    Interface::from_ipld(cbor::decode(&bytes, limits).ok()?).ok()
+    Interface::from_ipld(cbor::decode(description, limits).ok()?).ok()
+}
+
+/// Digest of a module's name and its description.
+fn digest(module: &Cid, description: &[u8]) -> Vec<u8> {
+    let named = [module.to_bytes().as_slice(), description].concat();
+    cid_of(codec::RAW, &named).to_bytes()
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use ipvm_ipld::{Cid, Ipld};
 use ipvm_scheduler::{Ending, RunId, Verdict};
-use ipvm_store::{Batch, NewRun, ReceiptId, RunFilter, RunStatus, RunUpdate, StepState};
+use ipvm_store::{
+    Batch, NewRun, ReceiptId, RunFilter, RunStatus, RunUpdate, StepState, StoreError,
+};
 use ipvm_ucan::{Invocation, InvocationPayload, Receipt, verify};
 use ipvm_wasm::Cancel;
 use ipvm_workflow::{Check, Class, Config, Plan};
@@ -23,7 +25,7 @@ const CANCEL_LOOK: Duration = Duration::from_millis(250);
 /// Bytes of a workflow's chunks that are committed together.
 const CHUNKS_BYTES: usize = 8 << 20;
 /// How long a request for a run stays valid, in seconds.
-const REQUEST_LIFE: i64 = 60 * 60;
+pub(crate) const REQUEST_LIFE: i64 = 60 * 60;
 /// Bytes of a request's nonce: two requests for the same workflow are two runs.
 const REQUEST_NONCE: usize = 12;
 /// By how much clocks may differ, in seconds.
@@ -132,17 +134,8 @@ impl Node {
         let mut carried = Carried::new(prepared.plan.len());
         let number = self.crew().submit(order, &run.ended, feed)?;
         // The workers go on meanwhile.
-        for (step, _, id) in &run.ended {
-            let stored = self.store().receipt_at(*id)?;
-            let gone = || NodeError::Internal(format!("receipt {id} is not on record"));
-            let receipt = Receipt::decode(&stored.ok_or_else(gone)?.block)?;
-            let error = match &receipt.payload().out {
-                ipvm_ucan::Outcome::Ok(_) => None,
-                ipvm_ucan::Outcome::Error(error) => Some(one_line(error)),
-            };
-            let record = Record::of(&receipt, true);
-            observe(carried.end(*step, record, error, None));
-        }
+        self.tell_recorded(&prepared.plan, run, &mut carried, observe)
+            .inspect_err(|_| self.crew().stop(number))?;
         let stop = Stop {
             node: self,
             run: run.id,
@@ -152,6 +145,41 @@ impl Node {
         follow(&mut carried, &stop, &news, observe)
             .inspect_err(|_| self.crew().stop(number))
             .map(|verdict| Carried { verdict, ..carried })
+    }
+
+    /// Tells of the steps that need not be done again, as their receipts say.
+    fn tell_recorded(
+        &self,
+        plan: &Plan,
+        run: &Opened,
+        carried: &mut Carried,
+        observe: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<(), NodeError> {
+        for (step, ending, id) in &run.ended {
+            let stored = self.store().receipt_at(*id)?;
+            let gone = || NodeError::Internal(format!("receipt {id} is not on record"));
+            let receipt = Receipt::decode(&stored.ok_or_else(gone)?.block)?;
+            let record = Record::of(&receipt, true);
+            if plan.graph().task(*step) != Some(receipt.payload().ran) || record.ending() != *ending
+            {
+                return Err(self.wrong_receipt(run.id, *step));
+            }
+            let error = match &receipt.payload().out {
+                ipvm_ucan::Outcome::Ok(_) => None,
+                ipvm_ucan::Outcome::Error(error) => Some(one_line(error)),
+            };
+            observe(carried.end(*step, record, error, None));
+        }
+        Ok(())
+    }
+
+    /// The row of a step names the receipt of another task, which must never be an answer.
+    pub(crate) fn wrong_receipt(&self, run: ipvm_store::RunId, step: u32) -> NodeError {
+        NodeError::Store(StoreError::RunDamaged {
+            run,
+            path: self.home().join("store").join("main.db"),
+            reason: format!("step {step} has a receipt that is not its own"),
+        })
     }
 
     /// The latest run of this very workflow, with the steps that need not be done again. Receipts are not read but
@@ -238,7 +266,10 @@ impl Node {
             .inputs
             .iter()
             .map(|(path, cid)| (path.clone(), Ipld::Link(*cid)));
-        let meta = BTreeMap::from([("inputs".to_owned(), Ipld::Map(inputs.collect()))]);
+        let meta = BTreeMap::from([
+            ("inputs".to_owned(), Ipld::Map(inputs.collect())),
+            ("name".to_owned(), Ipld::String(prepared.name.clone())),
+        ]);
         let payload = InvocationPayload {
             iss: keys.owner.did().clone(),
             sub: keys.owner.did().clone(),

@@ -104,13 +104,16 @@ fn look_up(
     twin: Option<Kept>,
 ) -> Result<Found, NodeError> {
     let (node, order) = (scribe.node, scribe.order);
+    let missing = || NodeError::Internal(format!("step {} is not in the workflow", scribe.step));
+    let ran = order.plan.graph().task(scribe.step).ok_or_else(missing)?;
     if let Some(kept) = twin.filter(|kept| kept.reusable)
         && let Some((id, receipt)) = node.receipt_in(kept.place)?
     {
+        if receipt.payload().ran != ran {
+            return Err(node.wrong_receipt(order.run, scribe.step));
+        }
         return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
     }
-    let missing = || NodeError::Internal(format!("step {} is not in the workflow", scribe.step));
-    let ran = order.plan.graph().task(scribe.step).ok_or_else(missing)?;
     if order.memo
         && let Some((id, receipt)) = node.find_by_task(&ran)?
     {
@@ -170,6 +173,9 @@ fn input(
                 Some(Source::Kept(kept)) => {
                     let found = node.receipt_in(kept.place)?;
                     let (_, receipt) = found.ok_or(NodeError::NoBlock(wanted.task))?;
+                    if receipt.payload().ran != wanted.task {
+                        return Err(node.wrong_receipt(order.run, step));
+                    }
                     receipt.payload().out.clone()
                 }
                 None => {

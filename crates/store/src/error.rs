@@ -141,7 +141,9 @@ pub enum StoreError {
         reason: String,
     },
     /// A row of the run or step table cannot be understood.
-    #[error("run {run} in {path} is damaged: {reason}; restore the file from a backup")]
+    #[error(
+        "run {run} in {path} is damaged: {reason}; restore the file from a backup, or begin anew with `ipvm run --again`"
+    )]
     RunDamaged {
         /// The run.
         run: RunId,

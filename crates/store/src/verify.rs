@@ -545,7 +545,8 @@ fn check_block(
         }))
     };
     let data = match store.block_data(&cid, found.clone()) {
-        Ok(data) => data,
+        Ok(data) if data.len() as i64 == found.size => data,
+        Ok(_) => return torn("its length is not that of its bytes"),
         Err(
             error @ (StoreError::BlockDamaged { .. }
             | StoreError::Io { .. }

@@ -83,7 +83,11 @@ fn verify(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
         VerifyEvent::Finding(_) => unnamed += 1,
     });
     bar.finish_and_clear();
-    let summary = summary.map_err(NodeError::from)?;
+    let mut summary = summary.map_err(NodeError::from)?;
+    node.audit_runs(&mut |finding| {
+        summary.damage += 1;
+        findings.push(finding);
+    })?;
     let out = &mut context.out;
     if as_json {
         json::object(out, |o| {

@@ -24,6 +24,13 @@ impl Home {
         Self { dir }
     }
 
+    /// The same in memory, where there is such a place: for tests that write a home a thousand times.
+    pub(crate) fn in_memory() -> Self {
+        let dir = ipvm_testkit::failpoint::folder();
+        std::fs::create_dir(dir.path().join("work")).unwrap();
+        Self { dir }
+    }
+
     /// The current folder of commands.
     pub(crate) fn work(&self) -> PathBuf {
         self.dir.path().join("work")

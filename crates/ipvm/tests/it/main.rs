@@ -5,6 +5,7 @@ mod bad_input;
 mod call;
 mod car;
 mod content;
+mod corrupt;
 mod folders;
 mod help;
 mod home;

@@ -1,0 +1,129 @@
+//! Whether the runs on record are what was asked for and what came out: a row of the store is compared with the signed
+//! request, the workflow and the signed receipts that it stands for.
+
+use ipvm_ipld::Ipld;
+use ipvm_store::{Finding, RunFilter, RunInfo, RunStatus, StepInfo, StepState};
+use ipvm_ucan::{Invocation, Outcome, Receipt};
+use ipvm_workflow::Plan;
+
+use crate::run::REQUEST_LIFE;
+use crate::{Node, NodeError};
+
+/// Runs looked at per read of the store.
+const PAGE: usize = 256;
+
+impl Node {
+    /// Checks every run on record, and tells `tell` of each whose row says something else than what is signed. Comes
+    /// after the store's own check, which finds what is missing or has a wrong hash.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn audit_runs(&self, tell: &mut dyn FnMut(Finding)) -> Result<(), NodeError> {
+        let mut before = None;
+        loop {
+            let page = match self.store().runs(&RunFilter::All, before, PAGE) {
+                // The store's own check has named it.
+                Err(ipvm_store::StoreError::RunDamaged { .. }) => return Ok(()),
+                page => page?,
+            };
+            for run in &page {
+                for message in self.audit(run)? {
+                    tell(Finding::Run {
+                        run: run.id,
+                        message,
+                    });
+                }
+            }
+            match page.last() {
+                Some(run) => before = Some(run.id),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn audit(&self, run: &RunInfo) -> Result<Vec<String>, NodeError> {
+        let mut wrong = Vec::new();
+        // What is missing or damaged itself was named before.
+        if let Some(request) = run.invocation
+            && let Ok(Some(bytes)) = self.block(&request)
+        {
+            match Invocation::decode(&bytes) {
+                Ok(request) => wrong.extend(differs_from_request(run, &request)),
+                Err(_) => wrong.push("its request is no invocation".to_owned()),
+            }
+        }
+        if let Ok(plan) = self.plan(&run.workflow) {
+            let steps = self.store().steps(run.id)?;
+            wrong.extend(differs_from_workflow(run, &plan, &steps));
+            for step in &steps {
+                wrong.extend(self.differs_from_receipt(&plan, step)?);
+            }
+        }
+        Ok(wrong)
+    }
+
+    fn differs_from_receipt(
+        &self,
+        plan: &Plan,
+        step: &StepInfo,
+    ) -> Result<Option<String>, NodeError> {
+        let Some(id) = step.receipt else {
+            return Ok(None);
+        };
+        let Ok(Some(stored)) = self.store().receipt_at(id) else {
+            return Ok(None);
+        };
+        let receipt = Receipt::decode(&stored.block)?;
+        let payload = receipt.payload();
+        let index = step.index;
+        if plan.graph().task(index) != Some(payload.ran) {
+            return Ok(Some(format!(
+                "step {index} has the receipt of another task"
+            )));
+        }
+        let state = match &payload.out {
+            Outcome::Ok(_) => StepState::Ok,
+            Outcome::Error(_) => StepState::Error,
+        };
+        Ok((step.state != state)
+            .then(|| format!("the state of step {index} is not that of its receipt")))
+    }
+}
+
+fn differs_from_request(run: &RunInfo, request: &Invocation) -> Option<String> {
+    let payload = request.payload();
+    let meta = |key| payload.meta.as_ref().and_then(|meta| meta.get(key));
+    // Requests of earlier versions say no name.
+    let name = match meta("name") {
+        Some(Ipld::String(name)) => run.name.as_ref() == Some(name),
+        _ => true,
+    };
+    let field = if payload.args.get("workflow") != Some(&Ipld::Link(run.workflow)) {
+        "workflow"
+    } else if payload.exp != run.started.checked_add(REQUEST_LIFE) {
+        "start"
+    } else if !name {
+        "name"
+    } else {
+        return None;
+    };
+    Some(format!("its {field} is not that of its signed request"))
+}
+
+fn differs_from_workflow(run: &RunInfo, plan: &Plan, steps: &[StepInfo]) -> Option<String> {
+    let tasks = plan.len();
+    let is_over = steps.len() == tasks;
+    let failed = steps.iter().any(|step| step.state == StepState::Error);
+    let fits = match run.status {
+        RunStatus::Ok => is_over && !failed,
+        RunStatus::Error => is_over && failed,
+        RunStatus::Running | RunStatus::Cancelled => true,
+    };
+    if usize::try_from(run.tasks).ok() != Some(tasks) || steps.len() > tasks {
+        Some("its number of tasks is not that of its workflow".to_owned())
+    } else if !fits {
+        Some("its status is not that of its tasks".to_owned())
+    } else {
+        None
+    }
+}
