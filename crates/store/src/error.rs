@@ -1,6 +1,6 @@
 //! Everything that can go wrong in the store, and what to do about it.
 
-use crate::{ReceiptId, RunId};
+use crate::{ReceiptId, RunId, room};
 use ipvm_ipld::Cid;
 use rusqlite::ErrorCode;
 use std::io;
@@ -54,13 +54,15 @@ pub enum StoreError {
     },
     /// The disk, or the user's share of it, is full.
     #[error(
-        "the disk of {path} is full while {doing}; nothing of this was stored; free some space and try again"
+        "the disk of {path} is full while {doing}{}; nothing of this was stored; free some space and try again", left_text(*.left)
     )]
     DiskFull {
         /// The file that was written.
         path: PathBuf,
         /// What was being done.
         doing: &'static str,
+        /// Bytes left on the disk, of which the user's share may be smaller.
+        left: Option<u64>,
     },
     /// The file may not be opened or written.
     #[error(
@@ -95,6 +97,14 @@ pub enum StoreError {
         doing: &'static str,
         /// What SQLite said.
         reason: String,
+    },
+    /// A crash left a WAL that has to be recovered where nothing can be written.
+    #[error(
+        "{path} was left by a crash, and recovering it needs to write beside it; make its folder writable, or copy the home to another disk and set IPVM_HOME to that"
+    )]
+    Unrecovered {
+        /// The WAL.
+        path: PathBuf,
     },
     /// The database is gone, of a home that had one.
     #[error(
@@ -242,6 +252,11 @@ pub enum StoreError {
     },
 }
 
+fn left_text(left: Option<u64>) -> String {
+    left.map(|left| format!(" ({left} bytes are left)"))
+        .unwrap_or_default()
+}
+
 fn pid_text(pid: Option<u32>) -> String {
     pid.map(|pid| format!(" (process {pid})"))
         .unwrap_or_default()
@@ -273,12 +288,17 @@ impl StoreError {
         )
     }
 
+    fn disk_full(path: PathBuf, doing: &'static str) -> Self {
+        let left = room::left(&path);
+        Self::DiskFull { path, doing, left }
+    }
+
     /// An error of the operating system about `path`.
     pub(crate) fn io(path: &Path, doing: &'static str, error: &io::Error) -> Self {
         let path = path.to_path_buf();
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::DiskFull { path, doing }
+                Self::disk_full(path, doing)
             }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::NoAccess {
                 path,
@@ -298,7 +318,10 @@ impl StoreError {
         let path = path.to_path_buf();
         let reason = error.to_string();
         match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::DiskFull { path, doing },
+            Some(ErrorCode::DiskFull) => Self::disk_full(path, doing),
+            Some(ErrorCode::SystemIoFailure) if room::is_missing(error, &path) => {
+                Self::disk_full(path, doing)
+            }
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
                 Self::NoAccess {
                     path,

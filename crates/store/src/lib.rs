@@ -53,6 +53,7 @@ mod prefix;
 mod prepare;
 mod queue;
 mod read;
+mod room;
 mod runs;
 mod schema;
 mod store;

@@ -134,13 +134,10 @@ impl Store {
             });
         }
         let conn = conn::open(&path, Access::ReadOnly)?;
-        torn::check(
-            &conn,
-            &path,
-            Access::ReadOnly,
-            home_lock_file::read_mark(home),
-        )?;
-        let meta = schema::open_main(&conn, &path, Access::ReadOnly)?;
+        let mark = home_lock_file::read_mark(home);
+        torn::check(&conn, &path, Access::ReadOnly, mark)?;
+        let meta = schema::open_main(&conn, &path, Access::ReadOnly)
+            .map_err(|error| wal::unrecovered(&path, error))?;
         let main = Pool::new(path, Access::ReadOnly).with_stand_in(meta.stand_in);
         main.donate(conn);
         Ok(Self::assemble(home, keys_of, tuning, main, &meta, None))

@@ -54,10 +54,12 @@ impl Wal {
             return;
         }
         let zeros = vec![0_u8; len.clamp(WAL_GROW_MIN, WAL_GROW_MAX) as usize];
-        let _ = OpenOptions::new()
-            .append(true)
-            .open(&self.path)
-            .and_then(|mut file| file.write_all(&zeros));
+        if let Ok(mut file) = OpenOptions::new().append(true).open(&self.path)
+            && file.write_all(&zeros).is_err()
+        {
+            // What is left of a disk is not for zeros.
+            let _ = file.set_len(len);
+        }
         failpoint!("wal.grown");
         self.len = file_len(&self.path);
     }
@@ -92,6 +94,19 @@ impl Wal {
 /// Length of a file in bytes, 0 if it does not exist.
 pub(crate) fn file_len(path: &Path) -> u64 {
     fs::metadata(path).map(|meta| meta.len()).unwrap_or(0)
+}
+
+/// What it means that a database could not be opened for reading: SQLite recovers a WAL whose shared memory is gone, and
+/// for that it has to make a file.
+pub(crate) fn unrecovered(main: &Path, error: StoreError) -> StoreError {
+    let wal = with_suffix(main, "-wal");
+    let has_shared_memory = with_suffix(main, "-shm").exists();
+    match error {
+        StoreError::NoAccess { .. } if file_len(&wal) > 0 && !has_shared_memory => {
+            StoreError::Unrecovered { path: wal }
+        }
+        error => error,
+    }
 }
 
 /// How far a checkpoint came, in pages.

@@ -1,11 +1,17 @@
 //! The binary as a user meets it: what it prints, where, and how it ends.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
 
 mod bad_input;
 mod call;
 mod car;
 mod content;
 mod corrupt;
+mod disk;
 mod folders;
 mod help;
 mod home;

@@ -29,13 +29,36 @@ impl Index {
     fn load_locked(&self, through: &mut i64) -> Result<(), StoreError> {
         let last = self.last_receipt()?;
         let mark = if self.writable {
-            self.open_or_create()?
+            match self.open_or_create() {
+                // Reading must go on where there is no room to write: memory takes the place of the index, until
+                // a merge finds room.
+                Err(StoreError::DiskFull { .. }) => self.probe(last)?,
+                opened => self.opened(opened?),
+            }
         } else {
             self.probe(last)?
         };
         self.load_rows(mark, last)?;
         *through = last;
         self.loaded.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn opened(&self, mark: i64) -> i64 {
+        self.usable.store(true, Ordering::Release);
+        mark
+    }
+
+    /// Opens the index for merging if there was no room for it before.
+    pub(super) fn open_late(&self) -> Result<(), StoreError> {
+        let mut through = lock(&self.loaded_through);
+        if !self.writable || lock(&self.merger).is_some() {
+            return Ok(());
+        }
+        let mark = self.open_or_create()?;
+        let last = self.last_receipt()?;
+        self.load_rows(self.opened(mark), last)?;
+        *through = last;
         Ok(())
     }
 
@@ -127,7 +150,7 @@ impl Index {
             } else {
                 self.tuning.merge_rows_max
             };
-            if self.writable && waiting.len() >= enough {
+            if waiting.len() >= enough && lock(&self.merger).is_some() {
                 let mut generation = Tail::default();
                 generation.extend(&waiting);
                 waiting.clear();

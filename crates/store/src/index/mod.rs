@@ -69,7 +69,7 @@ pub(crate) struct Index {
     tail: RwLock<Tail>,
     /// Whether tail and index cover every receipt.
     loaded: AtomicBool,
-    /// Whether `readers` may be asked: false only for a reader that found no usable index.
+    /// Whether `readers` may be asked: false only where there is no usable index, for a reader or on a full disk.
     usable: AtomicBool,
     /// Set when the store closes, so that a long rebuild ends.
     stop: AtomicBool,
@@ -190,6 +190,7 @@ impl Index {
     /// Merges the tail into the index. Look-ups go on meanwhile. `between` is called between its transactions.
     pub(crate) fn merge(&self, between: &mut dyn FnMut()) -> Result<(), StoreError> {
         self.load()?;
+        self.open_late()?;
         match self.merge_tail(between) {
             Err(error) if error.is_damage() => self.rebuild(),
             merged => merged,

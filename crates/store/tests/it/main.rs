@@ -9,6 +9,7 @@
 
 mod basics;
 mod damage;
+mod disk;
 mod fixture;
 mod index;
 mod opening;
