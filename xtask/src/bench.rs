@@ -1,22 +1,84 @@
 //! `cargo xtask bench`: how fast it is, each figure beside a floor measured in the same run.
 //!
 //! A figure counts as a ratio to its floor: machines are shared and noisy. Ours and the floor are
-//! measured in turn. Where the floor moved by more than 1.5 × between start and end, no figure is
-//! reported. Results go to the screen and, as JSON, to `target/bench.json`.
+//! measured in turn. Where the floor moved by more than 1.5 × between start and end, the row is measured
+//! again, and after the last attempt no figure is reported. Results go to the screen, as JSON to
+//! `target/bench.json` and as a Markdown table to `target/bench.md`.
 
 mod cached_run;
+mod chain;
+mod durable;
+mod fan_out;
+mod floors;
+mod growth;
 mod image_call;
 mod languages;
 mod measure;
 mod memo_hit;
+mod process;
+mod resume;
+mod setting;
 mod small_task;
+mod workflows;
 
-use std::path::Path;
+pub(crate) use fan_out::{MemoryOptions, memory};
 
-use anyhow::{Context, Result};
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use measure::Figure;
+use measure::Row;
+use setting::Setting;
+
+/// What to measure.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Only these rows: a number of the list of targets, or a name such as `memo-hit`
+    #[arg(long, value_name = "ROW", value_delimiter = ',')]
+    only: Vec<String>,
+    /// A home with very many receipts, made by `cargo xtask-release receipts`; it grows a little with each bench.
+    /// Default: the environment variable `IPVM_BENCH_HOME`
+    #[arg(long, value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// Only see that every bench works: tiny counts, figures that mean nothing
+    #[arg(long)]
+    quick: bool,
+}
+
+/// One bench: its number in the list of targets, its name, and how its rows come about.
+struct Bench {
+    number: u32,
+    name: &'static str,
+    rows: fn(&Setting) -> Result<Vec<Row>>,
+}
+
+const BENCHES: &[Bench] = &[
+    bench(1, "memo-hit", memo_hit::run),
+    bench(3, "cached-run", cached_run::run),
+    bench(4, "small-task", small_task::run),
+    bench(5, "image-call", image_call::run),
+    bench(6, "durable", durable::run),
+    bench(7, "chain", chain::run),
+    bench(8, "fan-out", fan_out::run),
+    bench(11, "resume", resume::run),
+    bench(13, "growth", growth::run),
+    bench(0, "languages", languages::run),
+];
+
+const fn bench(number: u32, name: &'static str, rows: fn(&Setting) -> Result<Vec<Row>>) -> Bench {
+    Bench { number, name, rows }
+}
+
+impl Bench {
+    fn is_wanted(&self, only: &[String]) -> bool {
+        only.is_empty()
+            || only
+                .iter()
+                .any(|wanted| *wanted == self.name || *wanted == self.number.to_string())
+    }
+}
 
 /// The engine's error as everybody else's.
 #[allow(clippy::needless_pass_by_value, reason = "taken as `map_err` gives it")]
@@ -24,38 +86,77 @@ fn plain(error: wasmtime::Error) -> anyhow::Error {
     anyhow::anyhow!("{error:#}")
 }
 
-/// One bench: its figures.
-type Bench = fn() -> Result<Vec<Figure>>;
-
-/// Runs the benches whose name contains `only` (all without it).
-pub(crate) fn run(only: Option<&str>) -> Result<()> {
-    if cfg!(debug_assertions) {
-        anyhow::bail!("figures of a debug build mean nothing; use `cargo xtask-release bench`");
+/// Runs the benches that are wanted.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    ensure!(
+        options.quick || !cfg!(debug_assertions),
+        "figures of a debug build mean nothing; use `cargo xtask-release bench`"
+    );
+    let unknown = |wanted: &&String| {
+        !BENCHES
+            .iter()
+            .any(|bench| bench.is_wanted(std::slice::from_ref(wanted)))
+    };
+    if let Some(wanted) = options.only.iter().find(unknown) {
+        let known: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
+        anyhow::bail!(
+            "no bench is called `{wanted}`; there are {}",
+            known.join(", ")
+        );
     }
-    let benches: [(&str, Bench); 5] = [
-        ("1-memo-hit", memo_hit::run),
-        ("3-cached-run", cached_run::run),
-        ("4-small-task", small_task::run),
-        ("5-image-call", image_call::run),
-        ("7-languages", languages::run),
-    ];
-    let wanted = benches
+    let home = options.home.clone();
+    let home = home.or_else(|| std::env::var_os("IPVM_BENCH_HOME").map(PathBuf::from));
+    let setting = Setting::new(options.quick, home.as_deref())?;
+    let load_before = load();
+    let mut rows = Vec::new();
+    for bench in BENCHES
         .iter()
-        .filter(|(name, _)| only.is_none_or(|only| name.contains(only)));
-    let mut figures = Vec::new();
-    for (name, bench) in wanted {
-        println!("{name} …");
-        figures.extend(bench().with_context(|| format!("bench {name}"))?);
+        .filter(|bench| bench.is_wanted(&options.only))
+    {
+        println!("{} …", bench.name);
+        rows.extend((bench.rows)(&setting).with_context(|| format!("bench {}", bench.name))?);
+    }
+    report(&rows, options.quick, [load_before, load()])
+}
+
+/// Shows the rows and writes them down.
+fn report(rows: &[Row], quick: bool, load: [String; 2]) -> Result<()> {
+    println!("\n{}", Row::header());
+    let mut table = format!("{}\n", Row::markdown_header());
+    for row in rows {
+        println!("{row}");
+        writeln!(table, "{}", row.to_markdown())?;
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    println!("\n{}", Figure::header());
-    for figure in &figures {
-        println!("{figure}");
+    let [before, after] = load;
+    println!(
+        "\n{cores} cores, load {before} before and {after} after; floor and ours measured in turn"
+    );
+    let refused: Vec<&str> = rows.iter().filter_map(Row::refused).collect();
+    if !refused.is_empty() {
+        println!(
+            "not reported, because the floor moved: {}",
+            refused.join("; ")
+        );
     }
-    println!("\n{cores} cores; times in µs; floor and ours measured in turn");
-    let all: Vec<_> = figures.iter().map(Figure::to_json).collect();
-    let document = json!({ "cores": cores, "figures": all });
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench.json");
-    std::fs::write(&path, format!("{document:#}\n"))
-        .with_context(|| format!("writing {}", path.display()))
+    if quick {
+        println!("a quick run: the figures mean nothing");
+        return Ok(());
+    }
+    let all: Vec<_> = rows.iter().map(Row::to_json).collect();
+    let document = json!({ "cores": cores, "load": [before, after], "rows": all });
+    for (name, text) in [
+        ("bench.json", format!("{document:#}\n")),
+        ("bench.md", table),
+    ] {
+        let path = setting::root().join("target").join(name);
+        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// How many threads wanted to run during the last minute; empty where the system does not say.
+fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or_default().to_owned()
 }

@@ -7,6 +7,7 @@
 mod bench;
 mod draw;
 mod guests;
+mod receipts;
 mod tidy;
 
 use anyhow::Result;
@@ -23,10 +24,12 @@ enum Chore {
     /// Paint the examples' input pictures
     Draw(draw::Options),
     /// Measure speed beside its floors (with `cargo xtask-release`)
-    Bench {
-        /// Only benches whose name contains this
-        only: Option<String>,
-    },
+    Bench(bench::Options),
+    /// Part of `bench`: run one workflow in a process of its own and say what memory it took
+    #[command(hide = true)]
+    BenchMemory(bench::MemoryOptions),
+    /// Fill a home with signed receipts, for measuring on it (with `cargo xtask-release`)
+    Receipts(receipts::Options),
 }
 
 fn main() -> Result<()> {
@@ -34,6 +37,8 @@ fn main() -> Result<()> {
         Chore::Tidy => tidy::run(),
         Chore::Guests(options) => guests::run(&options),
         Chore::Draw(options) => draw::run(&options),
-        Chore::Bench { only } => bench::run(only.as_deref()),
+        Chore::Bench(options) => bench::run(&options),
+        Chore::BenchMemory(options) => bench::memory(&options),
+        Chore::Receipts(options) => receipts::run(&options),
     }
 }

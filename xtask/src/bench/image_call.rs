@@ -1,7 +1,6 @@
 //! Target 5: an image function on 4 MiB of bytes, against the same call typed in raw wasmtime.
 
 use std::io::Cursor;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -9,7 +8,8 @@ use ipvm_ipld::{Ipld, cid_of, codec};
 use ipvm_wasm::{Call, Cancel, Engine, Limits, NoContent, Settings};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 
-use super::measure::{Figure, Plan};
+use super::measure::{Figure, Plan, Row};
+use super::setting::{Setting, root};
 
 /// The interface that `guests/image` exports.
 const INTERFACE: &str = "ipvm:image/image@0.1.0";
@@ -23,8 +23,8 @@ const LIMITS: Limits = Limits {
     log: 1 << 20,
 };
 
-pub(crate) fn run() -> Result<Vec<Figure>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests/image.wasm");
+pub(crate) fn run(setting: &Setting) -> Result<Vec<Row>> {
+    let path = root().join("guests/image.wasm");
     let wasm = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     let photo = noise()?;
     let raw = Raw::new(&wasm)?;
@@ -63,7 +63,7 @@ pub(crate) fn run() -> Result<Vec<Figure>> {
         "results differ"
     );
     let whole = Figure::measure(
-        &plan("5 thumbnail of a 4 MiB photo", 20),
+        &plan("5 thumbnail of a 4 MiB photo", setting.count(20, 1)),
         |_| raw.thumbnail(&photo),
         |_| ours("thumbnail", &args),
     )?;
@@ -75,11 +75,11 @@ pub(crate) fn run() -> Result<Vec<Figure>> {
         Ipld::Integer(256),
     ];
     let handing = Figure::measure(
-        &plan("5 handing over 4 MiB alone", 200),
+        &plan("5 handing over 4 MiB alone", setting.count(200, 1)),
         |_| Ok(raw.thumbnail(&broken).is_err()),
         |_| Ok(ours("thumbnail", &args).is_err()),
     )?;
-    Ok(vec![whole, handing])
+    Ok(vec![whole.into(), handing.into()])
 }
 
 /// Noise, which PNG cannot make smaller.

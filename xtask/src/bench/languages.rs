@@ -9,7 +9,8 @@ use anyhow::{Context, Result, ensure};
 use ipvm_ipld::{Ipld, cid_of, codec};
 use ipvm_wasm::{Call, Cancel, Done, Engine, Limits, Module, NoContent, Settings};
 
-use super::measure::{Figure, Plan};
+use super::measure::{Figure, Plan, Row};
+use super::setting::{Setting, root};
 
 const LANGUAGES: [&str; 3] = ["c", "js", "python"];
 const LIMITS: Limits = Limits {
@@ -20,17 +21,19 @@ const LIMITS: Limits = Limits {
     log: 1 << 20,
 };
 
-pub(crate) fn run() -> Result<Vec<Figure>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/languages");
+pub(crate) fn run(setting: &Setting) -> Result<Vec<Row>> {
+    let folder = root().join("examples/languages");
     if !folder.join("python.wasm").exists() {
-        println!("not measured: examples/languages/run.sh builds the components first");
-        return Ok(Vec::new());
+        return Ok(vec![Row::Missing {
+            name: "languages".into(),
+            why: "examples/languages/run.sh builds the components first".into(),
+        }]);
     }
     let rust = Guest::new(&folder, "rust")?;
     let compared = rust.load()?;
     let mut figures = Vec::new();
     for language in LANGUAGES {
-        figures.extend(Guest::new(&folder, language)?.measure(&compared)?);
+        figures.extend(Guest::new(&folder, language)?.measure(&compared, setting)?);
     }
     Ok(figures)
 }
@@ -63,7 +66,7 @@ impl Guest {
         Ok(engine.load(&cid, fetch)?)
     }
 
-    fn measure(&self, compared: &Module) -> Result<[Figure; 2]> {
+    fn measure(&self, compared: &Module, setting: &Setting) -> Result<[Row; 2]> {
         let language = self.language;
         let module = self.load()?;
         let artefact = self.artefact()?;
@@ -73,27 +76,27 @@ impl Guest {
         );
         let load = Figure::measure(
             &Plan {
-                name: &format!("7 {language}: load"),
+                name: &format!("{language}: load"),
                 floor: "reading the compiled module and hashing it",
                 target: "–",
                 conditions: "compiled before; engine started, digest checked, mapped",
-                rounds: 20,
+                rounds: setting.count(20, 1),
             },
             |_| Ok(cid_of(codec::RAW, &std::fs::read(&artefact)?)),
             |_| self.load(),
         )?;
         let call = Figure::measure(
             &Plan {
-                name: &format!("7 {language}: call"),
+                name: &format!("{language}: call"),
                 floor: "the same call of the component made of Rust",
                 target: "–",
                 conditions: "module loaded; fresh instance, record in, text out",
-                rounds: 500,
+                rounds: setting.count(500, 1),
             },
             |_| describe(compared),
             |_| describe(&module),
         )?;
-        Ok([load, call])
+        Ok([load.into(), call.into()])
     }
 
     /// The largest file in the cache.

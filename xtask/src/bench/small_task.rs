@@ -12,7 +12,8 @@ use ipvm_wasm::{Call, Cancel, Engine, Limits, NoContent, Settings};
 use ipvm_workflow::{Computation, Task, WASM_RUN, WasmCall};
 use wasmtime::component::{Component, Linker};
 
-use super::measure::{Figure, Plan};
+use super::measure::{Figure, Plan, Row};
+use super::setting::Setting;
 
 const LIMITS: Limits = Limits {
     fuel: 10_000_000_000,
@@ -28,7 +29,7 @@ struct Agent {
     delegation: Delegation,
 }
 
-pub(crate) fn run() -> Result<Vec<Figure>> {
+pub(crate) fn run(setting: &Setting) -> Result<Vec<Row>> {
     let bytes = ipvm_testkit::component(ipvm_testkit::CALC);
     let module = cid_of(codec::RAW, &bytes);
     let engine = Engine::new(&Settings::default())?;
@@ -41,7 +42,7 @@ pub(crate) fn run() -> Result<Vec<Figure>> {
         floor: "raw wasmtime, pooled: store, instantiate, call + one Ed25519 signature",
         target: "≤ floor + 100 µs",
         conditions: "module loaded, task and invocation made and signed, receipt signed, no fsync",
-        rounds: 20_000,
+        rounds: setting.count(20_000, 5),
     };
     let figure = Figure::measure(
         &plan,
@@ -54,7 +55,7 @@ pub(crate) fn run() -> Result<Vec<Figure>> {
             agent.carry_out(&module_loaded, module, round as u32)
         },
     )?;
-    Ok(vec![figure])
+    Ok(vec![figure.into()])
 }
 
 impl Agent {
