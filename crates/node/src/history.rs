@@ -11,8 +11,7 @@ use ipvm_workflow::{Failure, Plan};
 
 use crate::record::Record;
 use crate::report::{RunInfo, RunReport, RunState, Status};
-use crate::run::step_report;
-use crate::scribe::now;
+use crate::run::{AFTER, step_report};
 use crate::{Access, Node, NodeError};
 
 /// Shortest prefix of a CID that may stand for it, in characters.
@@ -150,6 +149,7 @@ impl Node {
     /// The store fails or its workflow is not here.
     pub fn run_report(&self, run: &RunInfo) -> Result<RunReport, NodeError> {
         let plan = self.plan(&run.workflow)?;
+        let after = self.newest_before(&run.run)?;
         let mut records: Vec<Option<Record>> = vec![None; plan.len()];
         let mut causes: HashMap<u32, Cid> = HashMap::new();
         for step in self.store().steps(run.id)? {
@@ -166,8 +166,12 @@ impl Node {
             {
                 causes.insert(step.index, from);
             }
-            let memo = receipt.payload().meta.started < run.started
-                || receipt.payload().meta.memo.is_some();
+            let meta = &receipt.payload().meta;
+            let is_older = match after {
+                Some(after) => stored.id.0 <= after,
+                None => meta.started < run.started,
+            };
+            let memo = is_older || meta.memo.is_some();
             if let Some(slot) = records.get_mut(step.index as usize) {
                 *slot = Some(Record::of(&receipt, memo));
             }
@@ -224,9 +228,10 @@ impl Node {
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent).map_err(failed)?;
             }
+            failpoint!("cancel.folder");
             return fs::write(&path, run.run.to_string()).map_err(failed);
         }
-        self.set_status(run.id, RunStatus::Cancelled, Some(now()))
+        self.set_status(run.id, RunStatus::Cancelled, Some(self.now()))
     }
 
     /// Whether another process asked for the end of this run.
@@ -234,23 +239,38 @@ impl Node {
         self.cancel_path(run).exists()
     }
 
-    /// Takes the request for the end of this run, if there is one, off the record.
-    pub(crate) fn take_cancel(&self, run: ipvm_store::RunId) -> bool {
-        fs::remove_file(self.cancel_path(run)).is_ok()
+    /// Takes the request for the end of this run, if there is one, off the record: it is obeyed.
+    pub(crate) fn take_cancel(&self, run: ipvm_store::RunId) {
+        // There is none, in most cases.
+        let _ = fs::remove_file(self.cancel_path(run));
+        failpoint!("cancel.taken");
     }
 
     fn cancel_path(&self, run: ipvm_store::RunId) -> PathBuf {
         self.home().join("cancel").join(run.to_string())
     }
 
-    /// The files a run read: path as written, content.
-    pub(crate) fn inputs_of(&self, request: &Cid) -> Result<HashMap<String, Cid>, NodeError> {
+    /// The newest receipt that there was before a run, if its request says.
+    fn newest_before(&self, request: &Cid) -> Result<Option<i64>, NodeError> {
+        match self.meta_of(request, AFTER)? {
+            Some(Ipld::Integer(id)) => Ok(i64::try_from(id).ok()),
+            _ => Ok(None),
+        }
+    }
+
+    /// What a request says beside its arguments, under one key.
+    fn meta_of(&self, request: &Cid, key: &str) -> Result<Option<Ipld>, NodeError> {
         let Some(bytes) = self.block(request)? else {
-            return Ok(HashMap::new());
+            return Ok(None);
         };
         let request = Invocation::decode(&bytes)?;
         let meta = request.payload().meta.as_ref();
-        let Some(Ipld::Map(inputs)) = meta.and_then(|meta| meta.get("inputs")) else {
+        Ok(meta.and_then(|meta| meta.get(key)).cloned())
+    }
+
+    /// The files a run read: path as written, content.
+    pub(crate) fn inputs_of(&self, request: &Cid) -> Result<HashMap<String, Cid>, NodeError> {
+        let Some(Ipld::Map(inputs)) = self.meta_of(request, "inputs")? else {
             return Ok(HashMap::new());
         };
         let links = inputs.iter().filter_map(|(path, value)| match value {

@@ -64,6 +64,7 @@ impl Home {
     pub(crate) fn create(&self) -> Result<(), NodeError> {
         for dir in [self.0.clone(), self.keys_dir()] {
             create_private_dir(&dir).map_err(|source| NodeError::io("create", &dir, source))?;
+            failpoint!("home.folder");
         }
         Ok(())
     }
@@ -193,9 +194,12 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(&temporary)?;
+    failpoint!("home.file_made");
     file.write_all(bytes)?;
     file.sync_all()?;
+    failpoint!("home.file_written");
     fs::rename(&temporary, path)?;
+    failpoint!("home.file_named");
     if let Some(parent) = path.parent() {
         File::open(parent)?.sync_all()?;
     }

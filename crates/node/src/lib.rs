@@ -13,6 +13,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[macro_use]
+mod failpoint;
+
 mod add;
 mod arguments;
 mod audit;
@@ -40,12 +43,15 @@ mod worker;
 
 pub use add::{AddOptions, Added};
 pub use car::{Exported, Imported};
+#[cfg(test)]
+mod crash;
+
 pub use check::Verified;
 pub use error::{NodeError, PrepareError};
 pub use explain::{Difference, Explanation, Why};
 pub use folder::{Item, Listed, Located, MAX_PATH_DEPTH};
 pub use ipvm_wasm::{Cancel, Log, Stream};
-pub use node::{Access, Node};
+pub use node::{Access, Clock, Node};
 pub use prepare::{CallRequest, FileRequest, Group, Prepared};
 pub use report::{Progress, RunInfo, RunReport, RunState, Status, StepReport};
 pub use run::RunOptions;

@@ -65,6 +65,7 @@ impl Node {
         }
         let temporary = path.with_extension(format!("{}.new", std::process::id()));
         fs::write(&temporary, bytes).map_err(failed)?;
+        failpoint!("interface.written");
         fs::rename(&temporary, path).map_err(failed)
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ipvm_store::{ReceiptKeys, Store};
 use ipvm_ucan::{Did, Receipt};
@@ -21,6 +22,9 @@ pub enum Access {
     Read,
 }
 
+/// What tells the time: seconds since the epoch. It may jump, as clocks of machines do.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
 /// A home, open: its keys, its store and, once needed, its engine and the threads that carry out its runs.
 pub struct Node {
     /// First, so that its threads have ended before the store is closed.
@@ -36,6 +40,7 @@ pub(crate) struct Core {
     engine: OnceLock<Engine>,
     compiler: Compiler,
     access: Access,
+    clock: Clock,
 }
 
 impl Node {
@@ -57,7 +62,9 @@ impl Node {
         } else {
             Store::open_read_only(root, keys_of)?
         };
+        failpoint!("home.store");
         let keys = home.keys(write)?;
+        failpoint!("home.keys");
         Ok(Self::of(Arc::new(Core {
             home,
             keys,
@@ -65,6 +72,7 @@ impl Node {
             engine: OnceLock::new(),
             compiler: Compiler::InProcess,
             access,
+            clock: Arc::new(system_time),
         })))
     }
 
@@ -79,13 +87,28 @@ impl Node {
     /// The same node, with modules compiled elsewhere than in this process.
     #[must_use]
     pub fn compiling_with(self, compiler: Compiler) -> Self {
+        self.with(|core| core.compiler = compiler)
+    }
+
+    /// The same node, with another clock than the machine's.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        self.with(|core| core.clock = clock)
+    }
+
+    fn with(self, change: impl FnOnce(&mut Core)) -> Self {
         let Self { crew, mut core } = self;
         drop(crew);
         // Nobody else has it: the threads have ended.
         if let Some(core) = Arc::get_mut(&mut core) {
-            core.compiler = compiler;
+            change(core);
         }
         Self::of(core)
+    }
+
+    /// Seconds since the epoch, as the clock has them now: written down, and never compared to decide what is done.
+    pub(crate) fn now(&self) -> i64 {
+        (self.core.clock)()
     }
 
     /// The person's DID.
@@ -145,6 +168,13 @@ impl fmt::Debug for Node {
             .field("home", &self.core.home)
             .finish_non_exhaustive()
     }
+}
+
+fn system_time() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// How the store learns what a receipt is about, without knowing what a receipt is.

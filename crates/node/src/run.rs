@@ -17,7 +17,7 @@ use crate::crew::{News, Order};
 use crate::memo::is_reusable;
 use crate::record::Record;
 use crate::report::{Progress, RunReport, RunState, Status, StepReport};
-use crate::scribe::{now, one_line, token};
+use crate::scribe::{one_line, token};
 use crate::{Node, NodeError, Prepared};
 
 /// How often a run looks whether another process asks for its end: a file is the only word between them.
@@ -30,6 +30,8 @@ pub(crate) const REQUEST_LIFE: i64 = 60 * 60;
 const REQUEST_NONCE: usize = 12;
 /// By how much clocks may differ, in seconds.
 pub(crate) const SKEW_SECONDS: i64 = 60;
+/// Key in a request's meta: the newest receipt that there was before the run.
+pub(crate) const AFTER: &str = "after";
 /// Command of a request for a run.
 const WORKFLOW_RUN: &str = "/workflow/run";
 
@@ -220,7 +222,7 @@ impl Node {
 
     /// Signs the owner's request, admits it, and puts it on record with the workflow.
     fn request(&self, prepared: &Prepared) -> Result<Opened, NodeError> {
-        let started = now();
+        let started = self.now();
         let request = self.sign_request(prepared, started)?;
         self.admit(&request, prepared, started)?;
         let keys = self.keys();
@@ -247,6 +249,7 @@ impl Node {
             tasks: u32::try_from(prepared.plan.len()).unwrap_or(u32::MAX),
         });
         self.store().commit(batch)?;
+        failpoint!("run.asked");
         let request = request.cid();
         Ok(Opened {
             id,
@@ -266,9 +269,13 @@ impl Node {
             .inputs
             .iter()
             .map(|(path, cid)| (path.clone(), Ipld::Link(*cid)));
+        let newest = self.store().recent_receipts(None, 1)?;
+        let newest = newest.first().map_or(0, |receipt| receipt.id.0);
         let meta = BTreeMap::from([
             ("inputs".to_owned(), Ipld::Map(inputs.collect())),
             ("name".to_owned(), Ipld::String(prepared.name.clone())),
+            // What is older was not computed for this run; the clock could not tell.
+            (AFTER.to_owned(), Ipld::Integer(i128::from(newest))),
         ]);
         let payload = InvocationPayload {
             iss: keys.owner.did().clone(),
@@ -307,7 +314,7 @@ impl Node {
         let Some(step) = plan.step(0) else {
             return Ok(());
         };
-        let at = now();
+        let at = self.now();
         let invocation = self.invoke(step.task, at)?;
         let delegation = &self.keys().delegation;
         let proofs = |cid: &Cid| (*cid == delegation.cid()).then(|| delegation.clone());
@@ -341,7 +348,10 @@ impl Node {
         if complete || run.status == RunStatus::Running {
             return Ok(run.status);
         }
+        // One that a crash left after it was obeyed.
+        self.take_cancel(run.id);
         self.set_status(run.id, RunStatus::Running, None)?;
+        failpoint!("run.reopened");
         Ok(RunStatus::Running)
     }
 
@@ -355,14 +365,19 @@ impl Node {
         let (state, status) = match carried.verdict {
             Verdict::Ok => (RunState::Ok, RunStatus::Ok),
             Verdict::Error => (RunState::Error, RunStatus::Error),
-            Verdict::Stopped if self.take_cancel(run) => {
+            Verdict::Stopped if self.cancel_asked(run) => {
                 (RunState::Cancelled, RunStatus::Cancelled)
             }
             // Interrupted: the run stays unfinished, and the same command goes on.
             Verdict::Stopped => return Ok(RunState::Cancelled),
         };
         if before != status {
-            self.set_status(run, status, Some(now()))?;
+            self.set_status(run, status, Some(self.now()))?;
+            failpoint!("run.closed");
+        }
+        if state == RunState::Cancelled {
+            // Only now: a wish that a crash interrupts is still there afterwards.
+            self.take_cancel(run);
         }
         Ok(state)
     }

@@ -2,7 +2,6 @@
 //! both durable before anyone is told.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use ipvm_ipld::{Block, Cid, cbor, codec};
 use ipvm_scheduler::{Ending, RunId};
@@ -170,6 +169,7 @@ impl Told {
         self.done = true;
         match durable {
             Ok(()) => {
+                failpoint!("step.durable");
                 let error = self.error.take();
                 self.shared
                     .ended((self.run, self.step), self.record, error, self.because);
@@ -219,14 +219,6 @@ impl Node {
 /// A signed token as a block.
 pub(crate) fn token(bytes: &[u8]) -> Block {
     Block::new(codec::DAG_CBOR, bytes.to_vec())
-}
-
-/// Seconds since the epoch.
-pub(crate) fn now() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// An error value as a person reads it, in one line.

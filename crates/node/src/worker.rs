@@ -16,7 +16,7 @@ use crate::content::StoreContent;
 use crate::crew::{Computed, Job, Order, Shared, Source, What, Work};
 use crate::memo::{Args, computation_of, resolve};
 use crate::record::{Kept, Place};
-use crate::scribe::{Entry, Scribe, now};
+use crate::scribe::{Entry, Scribe};
 use crate::{Node, NodeError, log};
 
 /// What came of executing a function.
@@ -149,7 +149,7 @@ fn by_computation(scribe: Scribe<'_>, work: Box<Work>) -> Result<Found, NodeErro
     if scribe.order.memo
         && let Some((_, receipt)) = scribe.node.find_by_computation(&work.computation)?
     {
-        let entry = repeat(&receipt, work.computation);
+        let entry = repeat(scribe.node, &receipt, work.computation);
         let computed = scribe.write(work.task, work.ran, entry)?;
         return Ok(Found::Receipt(computed));
     }
@@ -206,7 +206,7 @@ fn awaited(wanted: &Await, out: Outcome) -> Result<Ipld, NodeError> {
 }
 
 /// The same result for another task with the same computation.
-fn repeat(receipt: &Receipt, computation: Cid) -> Entry {
+fn repeat(node: &Node, receipt: &Receipt, computation: Cid) -> Entry {
     let payload = receipt.payload();
     Entry {
         out: payload.out.clone(),
@@ -216,7 +216,7 @@ fn repeat(receipt: &Receipt, computation: Cid) -> Entry {
         memo: Some(payload.meta.memo.unwrap_or_else(|| receipt.cid())),
         because: None,
         fuel: payload.meta.fuel,
-        started: now(),
+        started: node.now(),
         took: payload.meta.took,
     }
 }
@@ -244,14 +244,14 @@ fn settle(scribe: Scribe<'_>, because: u32, cause: Kept) -> Result<Computed, Nod
         memo: None,
         because: Some(because),
         fuel: 0,
-        started: now(),
+        started: scribe.node.now(),
         took: 0,
     };
     scribe.write(step.task, ran, entry)
 }
 
 fn execute(node: &Node, shared: &Arc<Shared>, work: Work) -> Result<Option<Computed>, NodeError> {
-    let started = now();
+    let started = node.now();
     let clock = Instant::now();
     let (run, step) = (work.run, work.step);
     let stop = &work.order.stop;

@@ -221,3 +221,50 @@ fn a_second_process_reads_but_does_not_write() {
         "the lock went with its holder"
     );
 }
+
+/// A reader sees each receipt as soon as it is acknowledged, while the writer is at full load, and keeps all of them when
+/// it is killed; the lock goes with the killed one.
+#[test]
+fn a_reader_reads_under_load_and_past_the_writers_death() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut child, mut lines) = start("commit", home.path());
+    let first = lines.next().unwrap();
+    let reader = Store::open_read_only(home.path(), keys_of).unwrap();
+    let serial = |line: &str| line.split_once(' ').unwrap().1.parse::<u64>().unwrap();
+    let mut heard = vec![serial(&first)];
+    let mut most = 0;
+    for turn in 0..600 {
+        let line = lines.next().unwrap();
+        heard.push(serial(&line));
+        let last = *heard.last().unwrap();
+        assert_eq!(
+            serials(&reader, last),
+            [last],
+            "acknowledged, so it is seen"
+        );
+        if turn % 50 == 0 {
+            let receipts = reader.stat().unwrap().receipts;
+            assert!(receipts > most, "it grows under the reader");
+            most = receipts;
+            let second = Store::open(home.path(), keys_of).err().unwrap();
+            assert!(
+                matches!(second, StoreError::Locked { pid: Some(pid), .. } if pid == child.id()),
+                "{second}"
+            );
+        }
+    }
+    child.kill().unwrap();
+    while let Some(line) = lines.next() {
+        heard.push(serial(&line));
+    }
+    assert!(!child.wait().unwrap().success(), "it was killed");
+    for handle in [
+        &reader,
+        &Store::open_read_only(home.path(), keys_of).unwrap(),
+        &Store::open(home.path(), keys_of).unwrap(),
+    ] {
+        for serial in &heard {
+            assert_eq!(serials(handle, *serial), [*serial]);
+        }
+    }
+}
