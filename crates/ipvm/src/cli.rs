@@ -1,5 +1,6 @@
 //! The words of the command line. What scripts may rely on is in the help texts: each verb has an example.
 
+use crate::units;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -52,6 +53,8 @@ pub(crate) enum Verb {
     Explain(Explain),
     #[command(subcommand)]
     Store(Store),
+    #[command(subcommand)]
+    Home(Home),
     New(New),
     Completions(Completions),
     Man(Man),
@@ -156,7 +159,8 @@ pub(crate) struct Call {
 /// the one that IPFS tools give under the import profile `unixfs-v1-2025` (CIDv1, raw leaves, 1 MiB chunks). As there, what
 /// has a name that begins with a dot is left out of a folder unless --hidden is given, empty folders are kept, symbolic
 /// links are kept as links wherever they point, and permissions and times are not. What was interrupted goes on where it
-/// stopped when it is added again: nothing is written twice. The content stays on this machine.
+/// stopped when it is added again: nothing is written twice. The content is pinned: it stays until
+/// `ipvm store unpin`. It also stays on this machine.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -166,6 +170,9 @@ Examples:
   curl -s https://example.com/ | ipvm add -
   ipvm add --car photos.car")]
 pub(crate) struct Add {
+    /// Mark the content as public. Nothing is given to anybody yet; listings show it.
+    #[arg(long)]
+    pub(crate) public: bool,
     /// The file or folder, or `-` for stdin.
     pub(crate) path: PathBuf,
     /// Take files and folders whose names begin with a dot, too.
@@ -385,12 +392,112 @@ pub(crate) enum Store {
         #[arg(long)]
         json: bool,
     },
-    /// Check everything in the store; exit code 1 if something is damaged or missing.
+    /// Check everything in the store: every hash, every signature, the index, pins and links; exit code 1 if something
+    /// is damaged or missing.
+    ///
+    /// Content that arguments or results only name, and that was never here, is listed and no damage.
     #[command(after_help = "Example:\n  ipvm store verify && echo sound")]
     Verify {
         /// Print the findings as one JSON document.
         #[arg(long)]
         json: bool,
+    },
+    /// Keep something, with all that it links to, whatever refers to it. `ipvm add` pins what it adds.
+    #[command(
+        after_help = "Example:\n  ipvm store pin bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
+    )]
+    Pin {
+        /// What to keep: a CID, or the first 8 characters or more of one that is known here.
+        cid: String,
+        /// Mark it as public too. Nothing is given to anybody yet; listings show it.
+        #[arg(long)]
+        public: bool,
+    },
+    /// Take a pin away. What nothing else keeps goes with the next `ipvm store gc`.
+    #[command(
+        after_help = "Example:\n  ipvm store unpin bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
+    )]
+    Unpin {
+        /// What was pinned: a CID, or the first 8 characters or more of one that is known here.
+        cid: String,
+    },
+    /// List the pins, newest first.
+    #[command(after_help = "Example:\n  ipvm store pins --json | jq -r '.[].cid'")]
+    Pins {
+        /// Most pins to list [default: all].
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        /// Print them as one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete what nothing refers to, and return the space to the system.
+    ///
+    /// Kept are the runs with everything they used and made, what is pinned, and every receipt that may answer later
+    /// work: what was computed once is not computed again. With --keep or --keep-runs, older finished runs go, and with
+    /// them the receipts that nothing kept refers to. Unfinished runs are always kept.
+    #[command(after_help = "\
+Examples:
+  ipvm store gc --dry-run
+  ipvm store gc --keep 30d
+  ipvm store gc --keep-runs 100 --json | jq .freed")]
+    Gc {
+        /// Only say what would be deleted.
+        #[arg(long)]
+        dry_run: bool,
+        /// Drop finished runs that ended longer ago than AGE: a number and `s`, `m`, `h`, `d` or `w`.
+        #[arg(long, value_name = "AGE", value_parser = units::age, conflicts_with = "keep_runs")]
+        keep: Option<i64>,
+        /// Drop finished runs except the newest N.
+        #[arg(long, value_name = "N")]
+        keep_runs: Option<u64>,
+        /// Print what was deleted as one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show or set how much the home may hold.
+    ///
+    /// When it would grow beyond, results, logs and compiled modules that can be computed again are given up, oldest
+    /// first. Receipts, arguments and pins never are; when they alone fill the limit, `run` and `add` refuse to begin.
+    #[command(after_help = "\
+Examples:
+  ipvm store limit
+  ipvm store limit 20GiB
+  ipvm store limit none")]
+    Limit {
+        /// The limit: bytes, or a number and `KiB`, `MiB`, `GiB`, `TiB`, `kB`, `MB`, `GB`, `TB`; or `none`.
+        #[arg(value_parser = units::limit)]
+        size: Option<units::Limit>,
+        /// Print limit and use as one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// The whole home: keys, receipts, runs and content.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Home {
+    /// Write everything of this home into one file, a tar archive. It holds the keys: guard it like them.
+    ///
+    /// Left out is what can be made anew: the index and compiled modules. FILE must not exist; only you can read it.
+    #[command(after_help = "\
+Examples:
+  ipvm home export backup.tar
+  ipvm home export - | ssh other-machine 'cat > backup.tar'")]
+    Export {
+        /// The file to write, or `-` for stdout.
+        file: PathBuf,
+    },
+    /// Make a home of an exported one. Nothing appears before every hash and signature in it is checked.
+    ///
+    /// There must be no home yet, or an empty folder. Do not work with two copies of one home: they have the same agent.
+    #[command(after_help = "\
+Examples:
+  IPVM_HOME=~/restored ipvm home import backup.tar
+  ssh other-machine 'ipvm home export -' | ipvm home import -")]
+    Import {
+        /// The file to read, or `-` for stdin.
+        file: PathBuf,
     },
 }
 

@@ -131,9 +131,14 @@ fn code_of_node(error: &NodeError, otherwise: Code) -> Code {
         | NodeError::Module { .. }
         | NodeError::NoBlock(_)
         | NodeError::Name(_)
-        | NodeError::NotOffered { .. } => Code::Usage,
+        | NodeError::NotOffered { .. }
+        | NodeError::GivenUp(_)
+        | NodeError::HomeExists(_)
+        | NodeError::Archive { .. }
+        | NodeError::LimitTooSmall { .. } => Code::Usage,
         NodeError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Code::Usage,
         NodeError::Store(_)
+        | NodeError::OverLimit(_)
         | NodeError::Key { .. }
         | NodeError::Random(_)
         | NodeError::Engine(_) => Code::Failed,

@@ -8,6 +8,7 @@ mod interrupt;
 mod outputs;
 mod report;
 mod ui;
+mod units;
 mod unpack;
 mod value;
 mod verbs;

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use ipvm_ipld::Cid;
-use ipvm_ucan::{Outcome, verify};
+use ipvm_ipld::{Block, Cid};
+use ipvm_ucan::{Outcome, Receipt, verify};
 use ipvm_wasm::Cancel;
 use ipvm_workflow::{Class, Config, Limits, class_of};
 
@@ -32,6 +32,16 @@ pub struct Verified {
     pub authority: String,
 }
 
+/// A task that was done again.
+pub(crate) struct Redone {
+    pub(crate) out: Outcome,
+    /// The content of the result.
+    pub(crate) blocks: Vec<Block>,
+    /// Microseconds.
+    pub(crate) took_us: u64,
+    pub(crate) authority: String,
+}
+
 impl Node {
     /// Checks a receipt whole: its signature, the authority of the invocation it answers, and, by
     /// executing the function again, its result. Nothing is written.
@@ -41,9 +51,23 @@ impl Node {
     /// again, something it needs is missing, or `cancel` was set.
     pub fn verify_receipt(&self, cid: &Cid, cancel: &Cancel) -> Result<Verified, NodeError> {
         let receipt = self.receipt(cid)?.ok_or(NodeError::NoBlock(*cid))?;
+        let redone = self.redo(&receipt, cancel)?;
+        let recorded = receipt.payload().out.clone();
+        Ok(Verified {
+            same: redone.out == recorded,
+            recorded,
+            recomputed: redone.out,
+            took_us: redone.took_us,
+            authority: redone.authority,
+        })
+    }
+
+    /// Does the task of a receipt again, after checking signature and authority.
+    pub(crate) fn redo(&self, receipt: &Receipt, cancel: &Cancel) -> Result<Redone, NodeError> {
         receipt.verify_signature()?;
+        let cid = receipt.cid();
         let payload = receipt.payload();
-        let invocation = self.invocation_of(&receipt)?;
+        let invocation = self.invocation_of(receipt)?;
         let asked = invocation.payload();
         let proofs = |proof: &Cid| {
             let bytes = self.block(proof).ok()??;
@@ -84,13 +108,10 @@ impl Node {
             return Err(NodeError::Interrupted);
         };
         let took_us = u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let (recomputed, _) = spill(out);
-        let recorded = payload.out.clone();
-        let same = recomputed == recorded;
-        Ok(Verified {
-            same,
-            recorded,
-            recomputed,
+        let (out, blocks) = spill(out);
+        Ok(Redone {
+            out,
+            blocks,
             took_us,
             authority: format!(
                 "{} may use {} on {}",

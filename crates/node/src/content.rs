@@ -45,7 +45,7 @@ impl Node {
     }
 
     pub(crate) fn block_or_missing(&self, cid: &Cid) -> Result<Vec<u8>, NodeError> {
-        self.block(cid)?.ok_or(NodeError::NoBlock(*cid))
+        self.block(cid)?.ok_or_else(|| self.absent(cid))
     }
 }
 
@@ -91,7 +91,7 @@ impl Content for StoreContent<'_> {
 fn unavailable(error: unixfs::ReadError<NodeError>) -> ContentError {
     match error {
         unixfs::ReadError::Get {
-            error: NodeError::NoBlock(_),
+            error: NodeError::NoBlock(_) | NodeError::GivenUp(_),
             ..
         } => ContentError::Missing,
         unixfs::ReadError::Get { error, .. } => ContentError::Failed(error.into()),

@@ -109,6 +109,31 @@ pub enum NodeError {
     /// A block is not here.
     #[error("no block {0} in this home")]
     NoBlock(Cid),
+    /// A block was given up for space, and can be made again.
+    #[error("{0} is a result that was given up to keep this home under its size limit")]
+    GivenUp(Cid),
+    /// What is to be stored does not fit under the limit.
+    #[error(transparent)]
+    OverLimit(Box<OverLimit>),
+    /// There is a home where one is to be made.
+    #[error("{} is not empty", .0.display())]
+    HomeExists(PathBuf),
+    /// An exported home cannot be used.
+    #[error("{name} cannot be imported: {message}")]
+    Archive {
+        /// The archive.
+        name: String,
+        /// What is wrong, and where.
+        message: String,
+    },
+    /// A limit under which nothing can be done.
+    #[error("a limit of {bytes} bytes is too small; the smallest is {min}")]
+    LimitTooSmall {
+        /// What was asked for.
+        bytes: u64,
+        /// The smallest limit.
+        min: u64,
+    },
     /// A name that stands for nothing, or for several things.
     #[error("{0}")]
     Name(String),
@@ -165,6 +190,32 @@ pub enum NodeError {
         /// What is not offered.
         message: String,
     },
+}
+
+/// A home is at its limit, and nothing that can be computed again is left to give up.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(
+    "{} may hold {limit} bytes and holds {} ({store_bytes} in the store, {cache_bytes} in compiled modules){}; too little of it can be computed again; nothing was stored or given up",
+    home.display(), store_bytes + cache_bytes, coming_text(*.coming)
+)]
+pub struct OverLimit {
+    /// The home.
+    pub home: PathBuf,
+    /// Its limit, in bytes.
+    pub limit: u64,
+    /// Bytes in the store.
+    pub store_bytes: u64,
+    /// Bytes in the cache.
+    pub cache_bytes: u64,
+    /// Bytes that were to be added.
+    pub coming: u64,
+}
+
+fn coming_text(coming: u64) -> String {
+    match coming {
+        0 => String::new(),
+        bytes => format!(", and {bytes} more were to come"),
+    }
 }
 
 impl From<ipvm_workflow::WorkflowError> for NodeError {
@@ -229,6 +280,20 @@ impl NodeError {
                 "restore the file from a copy, or move the whole home away to start anew".into()
             }
             Self::NoBlock(_) => "check the CID; `ipvm add` adds content".into(),
+            Self::GivenUp(_) => {
+                "run its workflow again with `ipvm run`; `ipvm store limit` shows and sets the limit"
+                    .into()
+            }
+            Self::OverLimit(_) => {
+                "raise the limit with `ipvm store limit SIZE`, let go of pins with `ipvm store unpin CID`, or drop \
+                 old runs with `ipvm store gc --keep 30d`"
+                    .into()
+            }
+            Self::HomeExists(_) => {
+                "set IPVM_HOME to a folder that is not there yet, or move this one away".into()
+            }
+            Self::Archive { .. } => "nothing was imported; use another copy of the file".into(),
+            Self::LimitTooSmall { .. } => "set a larger one, or `none`".into(),
             Self::Module { .. } => {
                 "a module is a Wasm component, as `cargo build --target wasm32-wasip2` makes".into()
             }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use ipvm_ipld::{Cid, Ipld};
 use ipvm_store::{ReceiptId, StoredReceipt};
 use ipvm_ucan::promise::{self, Await};
-use ipvm_ucan::{Did, Outcome, Receipt};
+use ipvm_ucan::{Outcome, Receipt};
 use ipvm_workflow::{Computation, Failure, Task};
 
 use crate::{Node, NodeError};
@@ -89,7 +89,7 @@ impl Node {
 
 /// Decodes each receipt that the store offers once, and keeps the one that can be reused.
 struct Taken<'a, F> {
-    agent: &'a Did,
+    node: &'a Node,
     is_about: F,
     receipt: RefCell<Option<Receipt>>,
 }
@@ -97,20 +97,21 @@ struct Taken<'a, F> {
 impl<'a, F: Fn(&Receipt) -> bool> Taken<'a, F> {
     fn new(node: &'a Node, is_about: F) -> Self {
         Self {
-            agent: node.agent(),
+            node,
             is_about,
             receipt: RefCell::new(None),
         }
     }
 
-    /// Whether a stored receipt answers: it is about the work, this agent's own, and a result.
+    /// Whether a stored receipt answers: it is about the work, this agent's own, and a result that is here.
     fn takes(&self, row: &StoredReceipt) -> bool {
         let Ok(receipt) = Receipt::decode(&row.block) else {
             return false;
         };
         let answers = (self.is_about)(&receipt)
-            && receipt.executor() == self.agent
-            && is_reusable(&receipt.payload().out);
+            && receipt.executor() == self.node.agent()
+            && is_reusable(&receipt.payload().out)
+            && self.node.is_whole(&receipt);
         if answers {
             self.receipt.replace(Some(receipt));
         }

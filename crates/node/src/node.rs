@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ipvm_store::{ReceiptKeys, Store};
+use ipvm_store::{Batch, ReceiptKeys, Store, StoreError};
 use ipvm_ucan::{Did, Receipt};
 use ipvm_wasm::{Compiler, Engine, Settings};
 
@@ -134,6 +134,27 @@ impl Node {
     /// Those who carry out its runs.
     pub(crate) fn crew(&self) -> &Crew {
         &self.crew
+    }
+
+    /// Does something with the store that nobody else may use meanwhile. The threads that carry out runs end before, and
+    /// start again with the next run.
+    pub(crate) fn with_store<T>(
+        &mut self,
+        work: impl FnOnce(&mut Store) -> Result<T, StoreError>,
+    ) -> Result<T, NodeError> {
+        if self.core.access == Access::Write {
+            // Whoever still waits for the disk is told first.
+            self.core.store.commit(Batch::new())?;
+        }
+        self.crew = Crew::of_nobody();
+        let done = match Arc::get_mut(&mut self.core) {
+            Some(core) => work(&mut core.store).map_err(NodeError::from),
+            None => Err(NodeError::Internal(
+                "a thread of this home has not ended".into(),
+            )),
+        };
+        self.crew = Crew::new(&self.core);
+        done
     }
 
     pub(crate) fn access(&self) -> Access {

@@ -198,7 +198,7 @@ impl Node {
         for step in self.store().steps(run.id)? {
             let Some(id) = step.receipt else { continue };
             match step.state {
-                StepState::Ok => ended.push((step.index, Ending::Ok, id)),
+                StepState::Ok if self.has_content(id)? => ended.push((step.index, Ending::Ok, id)),
                 StepState::Error if self.is_result(id)? => {
                     ended.push((step.index, Ending::Error, id));
                 }
@@ -217,7 +217,20 @@ impl Node {
         let Some(stored) = self.store().receipt_at(id)? else {
             return Ok(false);
         };
-        Ok(is_reusable(&Receipt::decode(&stored.block)?.payload().out))
+        let receipt = Receipt::decode(&stored.block)?;
+        Ok(is_reusable(&receipt.payload().out) && self.is_whole(&receipt))
+    }
+
+    /// Whether the content of a result is here. In a home in which nothing was ever given up it is, and no receipt is
+    /// read for it.
+    fn has_content(&self, id: ReceiptId) -> Result<bool, NodeError> {
+        if !self.store().has_evicted() {
+            return Ok(true);
+        }
+        let Some(stored) = self.store().receipt_at(id)? else {
+            return Ok(false);
+        };
+        Ok(self.is_whole(&Receipt::decode(&stored.block)?))
     }
 
     /// Signs the owner's request, admits it, and puts it on record with the workflow.

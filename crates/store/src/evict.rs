@@ -150,7 +150,7 @@ impl Store {
     /// # Errors
     /// As [`Store::get`].
     pub fn is_whole(&self, roots: Vec<Cid>) -> Result<bool, StoreError> {
-        if !self.evicted.load(Ordering::Acquire) {
+        if !self.has_evicted() {
             return Ok(true);
         }
         let mut rest = roots;
@@ -172,9 +172,15 @@ impl Store {
         Ok(true)
     }
 
+    /// Whether anything was ever given up that could still be missed. Takes no time.
+    #[must_use]
+    pub fn has_evicted(&self) -> bool {
+        self.evicted.load(Ordering::Acquire)
+    }
+
     /// The row of an evicted block; it may be there again.
     pub(crate) fn find_evicted(&self, cid: &Cid) -> Result<Option<i64>, StoreError> {
-        if !self.evicted.load(Ordering::Acquire) {
+        if !self.has_evicted() {
             return Ok(None);
         }
         let path = self.main.path();

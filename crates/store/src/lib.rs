@@ -56,6 +56,7 @@ mod read;
 mod room;
 mod runs;
 mod schema;
+mod snapshot;
 mod store;
 mod sweep;
 mod tail;
@@ -79,6 +80,7 @@ pub use limits::{
     BATCH_BYTES_MAX, BATCH_ITEMS_MAX, BLOCK_BYTES_MAX, INLINE_BYTES_MAX, PAGE_ROWS_MAX,
     PREFIX_CHARS_MIN, PREFIX_FOUND_MAX, PREFIX_ROWS_MAX, RECEIPTS_PER_KEY_MAX,
 };
+pub use snapshot::Snapshot;
 pub use store::Store;
 pub use tokens::{ReceiptRefs, Tokens};
 pub use types::{

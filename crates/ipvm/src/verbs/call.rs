@@ -1,5 +1,6 @@
 //! `ipvm call`: one function of a module, or the list of its functions.
 
+use super::keep;
 use super::run::carry_out;
 use crate::cli::{Call, ProgressForm};
 use crate::context::Context;
@@ -18,7 +19,7 @@ use ipvm_wasm::{Function, Interface};
 use std::io::Write;
 
 pub(crate) fn call(context: &mut Context, verb: Call) -> anyhow::Result<Code> {
-    let node = context.writer()?;
+    let mut node = context.writer()?;
     let Some(function) = verb.function else {
         if verb.output.is_some() {
             return Err(Fault::usage(
@@ -30,6 +31,7 @@ pub(crate) fn call(context: &mut Context, verb: Call) -> anyhow::Result<Code> {
         let (module, interface) = node.interface(&verb.module)?;
         return list(context, &module.to_string(), &interface, verb.json);
     };
+    keep::make_room(context, &mut node, 0)?;
     let request = CallRequest {
         module: verb.module,
         function,
@@ -48,7 +50,7 @@ pub(crate) fn call(context: &mut Context, verb: Call) -> anyhow::Result<Code> {
     if let Some(receipt) = step.and_then(|step| step.receipt)
         && !context.quiet
     {
-        log::note(&node.log_of(&receipt)?);
+        log::note(&node.log_of(&receipt).unwrap_or_default());
     }
     if let (Some(path), Some(Outcome::Ok(value))) = (&verb.output, &outcome) {
         let body = Body::of(&node, value.clone())?;

@@ -1,5 +1,6 @@
 //! `ipvm add`, `ls`, `cat`, `get`: content in and out.
 
+use super::keep;
 use crate::cli::{Add, Cat, Get, Ls};
 use crate::context::Context;
 use crate::fault::{Code, Fault};
@@ -12,20 +13,22 @@ use crate::unpack::{Unpacked, unpack};
 use crate::value;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ipvm_ipld::unixfs::Stat;
-use ipvm_node::{AddOptions, Added, Imported, Listed, Located, Node, NodeError};
+use ipvm_node::{AddOptions, Added, Imported, Listed, Located, Node, NodeError, PinKind};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 pub(crate) fn add(context: &mut Context, verb: &Add) -> anyhow::Result<Code> {
     if verb.car {
-        return add_car(context, &verb.path);
+        return add_car(context, verb);
     }
-    let node = context.writer()?;
+    let mut node = context.writer()?;
     let stdin = verb.path == Path::new("-");
     let found = std::fs::metadata(&verb.path).ok().filter(|_| !stdin);
     let folder = found.as_ref().is_some_and(|found| found.is_dir());
     let bar = bar(context, found.filter(|_| !folder).map(|found| found.len()));
+    let coming = found_bytes(&verb.path, stdin);
+    keep::make_room(context, &mut node, coming)?;
     let mut progress = |read| bar.set_position(read);
     let added = if stdin {
         let name = Path::new("standard input");
@@ -39,6 +42,8 @@ pub(crate) fn add(context: &mut Context, verb: &Add) -> anyhow::Result<Code> {
         node.add(&verb.path, &mut progress)?
     };
     bar.finish_and_clear();
+    node.pin(&added.cid, keep::kind(verb.public))?;
+    keep::hold_limit(context, &mut node);
     if folder {
         say_of_folder(context, &added);
     }
@@ -49,6 +54,13 @@ pub(crate) fn add(context: &mut Context, verb: &Add) -> anyhow::Result<Code> {
         writeln!(context.out, "{} {} {}", added.cid, added.size, clean(&path))?;
     }
     Ok(Code::Done)
+}
+
+/// Bytes that are to be added, as far as they are known: those of a file.
+fn found_bytes(path: &Path, stdin: bool) -> u64 {
+    let found = std::fs::metadata(path).ok();
+    let file = found.filter(|found| found.is_file() && !stdin);
+    file.map_or(0, |file| file.len())
 }
 
 fn say_of_folder(context: &Context, added: &Added) {
@@ -66,7 +78,8 @@ fn say_of_folder(context: &Context, added: &Added) {
     }
 }
 
-fn add_car(context: &mut Context, path: &Path) -> anyhow::Result<Code> {
+fn add_car(context: &mut Context, verb: &Add) -> anyhow::Result<Code> {
+    let path = verb.path.as_path();
     let stdin = path == Path::new("-");
     let (reader, length): (Box<dyn Read>, _) = if stdin {
         (Box::new(io::stdin().lock()), None)
@@ -80,7 +93,8 @@ fn add_car(context: &mut Context, path: &Path) -> anyhow::Result<Code> {
         let length = file.metadata().map_err(unreadable)?.len();
         (Box::new(file), Some(length))
     };
-    let node = context.writer()?;
+    let mut node = context.writer()?;
+    keep::make_room(context, &mut node, length.unwrap_or(0))?;
     let bar = bar(context, length);
     let Imported {
         roots,
@@ -88,6 +102,13 @@ fn add_car(context: &mut Context, path: &Path) -> anyhow::Result<Code> {
         written,
     } = node.import_car(reader, &mut |read| bar.set_position(read))?;
     bar.finish_and_clear();
+    for root in &roots {
+        // A CAR may name roots that are not in it.
+        if node.store().has(root).map_err(NodeError::from)? {
+            node.pin(root, keep::kind(verb.public))?;
+        }
+    }
+    keep::hold_limit(context, &mut node);
     context.note(&format!("{}, {written} new", counted(blocks, "block")));
     if roots.is_empty() {
         context.note("the CAR names no root");
@@ -121,14 +142,19 @@ fn bar(context: &Context, length: Option<u64>) -> ProgressBar {
 
 pub(crate) fn ls(context: &mut Context, verb: &Ls) -> anyhow::Result<Code> {
     let node = context.reader()?;
-    let folder = content(&node, &verb.path)?;
+    let folder = content(context, &node, &verb.path)?;
     let listed = node.list(&folder.cid)?;
     let out = &mut context.out;
     if verb.json {
+        let mut pins = Vec::new();
+        for listed in &listed {
+            pins.push(pin_of(&node, listed)?);
+        }
         json::list(out, |all| {
             listed
                 .iter()
-                .try_for_each(|listed| all.object(|o| write_listed(o, listed)))
+                .zip(pins)
+                .try_for_each(|(listed, pin)| all.object(|o| write_listed(o, listed, pin)))
         })?;
         writeln!(out)?;
         return Ok(Code::Done);
@@ -140,8 +166,12 @@ pub(crate) fn ls(context: &mut Context, verb: &Ls) -> anyhow::Result<Code> {
             Some(Stat::Symlink { target }) => format!("{} -> {target}", listed.name),
             _ => listed.name.clone(),
         };
+        let mut kind = type_of(listed).unwrap_or("?").to_owned();
+        if pin_of(&node, listed)? == Some(PinKind::Public) {
+            kind += ", public";
+        }
         table.row([
-            type_of(listed).unwrap_or("?").to_owned(),
+            kind,
             size_of(listed).to_string(),
             listed.cid.to_string(),
             clean(&name).into_owned(),
@@ -151,11 +181,19 @@ pub(crate) fn ls(context: &mut Context, verb: &Ls) -> anyhow::Result<Code> {
     Ok(Code::Done)
 }
 
-fn write_listed(o: &mut json::Object<'_>, listed: &Listed) -> json::Done {
+fn pin_of(node: &Node, listed: &Listed) -> anyhow::Result<Option<PinKind>> {
+    let pin = node.store().pin_of(&listed.cid).map_err(NodeError::from)?;
+    Ok(pin.map(|pin| pin.kind))
+}
+
+fn write_listed(o: &mut json::Object<'_>, listed: &Listed, pin: Option<PinKind>) -> json::Done {
     o.text("name", &listed.name)?;
     o.maybe("type", type_of(listed))?;
     o.number("size", size_of(listed))?;
     o.text("cid", &listed.cid.to_string())?;
+    if let Some(kind) = pin {
+        o.text("pin", keep::word(kind))?;
+    }
     match &listed.stat {
         Some(Stat::Symlink { target }) => o.text("target", target),
         _ => Ok(()),
@@ -180,7 +218,7 @@ fn size_of(listed: &Listed) -> u64 {
 
 pub(crate) fn cat(context: &mut Context, verb: &Cat) -> anyhow::Result<Code> {
     let node = context.reader()?;
-    let file = content(&node, &verb.path)?;
+    let file = content(context, &node, &verb.path)?;
     let end = verb.length.map(|length| verb.offset.saturating_add(length));
     let range = verb.offset..end.unwrap_or(u64::MAX);
     let out = &mut context.out;
@@ -206,7 +244,7 @@ pub(crate) fn get(context: &mut Context, verb: &Get) -> anyhow::Result<Code> {
     if verb.car {
         return get_car(context, &node, verb);
     }
-    let found = content(&node, &verb.path)?;
+    let found = content(context, &node, &verb.path)?;
     let output = verb.output.clone();
     let path = output.unwrap_or_else(|| PathBuf::from(&found.name));
     let mut code = Code::Done;
@@ -276,12 +314,15 @@ fn print_path(context: &mut Context, path: &Path) -> anyhow::Result<()> {
 }
 
 /// The content that the user means: here, and a file, a folder or a symbolic link.
-fn content(node: &Node, path: &str) -> anyhow::Result<Located> {
+fn content(context: &Context, node: &Node, path: &str) -> anyhow::Result<Located> {
     let found = node.locate(path)?;
     let Located { cid, .. } = found;
     if !value::is_content(&cid) {
         let message = format!("{cid} is a value, not content");
         return Err(Fault::usage(message, format!("`ipvm inspect {cid}` shows it")).into());
+    }
+    if node.is_given_up(&cid)? {
+        keep::remake(context, &cid)?;
     }
     match node.block(&cid)? {
         Some(_) => Ok(found),

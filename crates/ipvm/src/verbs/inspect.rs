@@ -1,6 +1,7 @@
 //! `ipvm inspect`: what a CID or a file is.
 
 use super::call::{print_functions, write_functions};
+use super::keep;
 use crate::cli::Inspect;
 use crate::context::Context;
 use crate::fault::{Code, Fault};
@@ -12,7 +13,7 @@ use crate::value;
 use anyhow::Context as _;
 use ipvm_ipld::unixfs::Stat;
 use ipvm_ipld::{Cid, Ipld, Limits, MAX_BLOCK_BYTES, cbor, cid_of, codec, unixfs};
-use ipvm_node::{FileRequest, Node};
+use ipvm_node::{FileRequest, Node, NodeError, Pin};
 use ipvm_ucan::{Delegation, Invocation, Receipt};
 use ipvm_wasm::Interface;
 use ipvm_workflow::{Computation, Plan, Task};
@@ -43,6 +44,7 @@ struct Found {
     in_full: bool,
     value: Option<Ipld>,
     functions: Option<Arc<Interface>>,
+    pin: Option<Pin>,
 }
 
 pub(crate) fn inspect(context: &mut Context, verb: &Inspect) -> anyhow::Result<Code> {
@@ -63,6 +65,18 @@ pub(crate) fn inspect(context: &mut Context, verb: &Inspect) -> anyhow::Result<C
 
 fn of_cid(node: &Node, name: &str) -> anyhow::Result<Found> {
     let cid = node.find_cid(name)?;
+    let mut found = of_known(node, cid)?;
+    found.pin = node.store().pin_of(&cid).map_err(NodeError::from)?;
+    if let Some(pin) = found.pin {
+        found.fact(
+            "kept",
+            format!("{} since {}", keep::word(pin.kind), time(pin.since)),
+        );
+    }
+    Ok(found)
+}
+
+fn of_known(node: &Node, cid: Cid) -> anyhow::Result<Found> {
     let Some(block) = node.block(&cid)? else {
         return of_known_task(node, &cid);
     };
@@ -383,6 +397,7 @@ impl Found {
             in_full: false,
             value: None,
             functions: None,
+            pin: None,
         }
     }
 
@@ -406,6 +421,9 @@ fn write_json(out: &mut dyn Write, found: &Found) -> json::Done {
         o.text("kind", found.kind)?;
         o.text("cid", &found.cid.to_string())?;
         o.number("size", found.size)?;
+        if let Some(pin) = found.pin {
+            o.text("pin", keep::word(pin.kind))?;
+        }
         if let Some(value) = &found.value {
             o.raw("value", &ipvm_ipld::json::to_string(value))?;
         }

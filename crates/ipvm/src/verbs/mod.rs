@@ -3,7 +3,9 @@
 mod call;
 mod content;
 mod explain;
+mod home;
 mod inspect;
+mod keep;
 mod key;
 mod new;
 mod receipt;
@@ -31,6 +33,7 @@ pub(crate) fn dispatch(context: &mut Context, verb: Verb) -> anyhow::Result<Code
         Verb::Key(verb) => key::key(context, &verb),
         Verb::Explain(verb) => explain::explain(context, verb),
         Verb::Store(verb) => store::store(context, &verb),
+        Verb::Home(verb) => home::home(context, &verb),
         Verb::CompileModule => Ok(compile_module()),
         Verb::New(verb) => new::new(context, &verb),
         Verb::Completions(verb) => shell::completions(context, &verb),

@@ -1,5 +1,6 @@
 //! `ipvm run`: a workflow from file to outputs.
 
+use super::keep;
 use crate::cli::{ProgressForm, Run};
 use crate::context::Context;
 use crate::fault::Code;
@@ -40,7 +41,8 @@ impl Ran {
 }
 
 pub(crate) fn run(context: &mut Context, verb: Run) -> anyhow::Result<Code> {
-    let node = context.writer()?;
+    let mut node = context.writer()?;
+    keep::make_room(context, &mut node, 0)?;
     let request = FileRequest {
         file: verb.file,
         set: verb.source.set,
@@ -65,12 +67,13 @@ pub(crate) fn run(context: &mut Context, verb: Run) -> anyhow::Result<Code> {
         None => Outputs::Values,
     };
     close(context, &ran, &outputs, folder.as_ref());
-    point_to_logs(context, &node, &ran.report)?;
+    point_to_logs(context, &node, &ran.report);
     if verb.json {
         report::write_json(&mut context.out, &node, &ran.report, &outputs)?;
     } else {
         print(&mut context.out, &node, &ran.report, &outputs)?;
     }
+    keep::hold_limit(context, &mut node);
     let complete =
         matches!(&outputs, Outputs::Files(written) if written.len() == prepared.outputs.len());
     Ok(ran.code(complete))
@@ -176,7 +179,7 @@ fn close(context: &Context, ran: &Ran, outputs: &Outputs, folder: Option<&Output
 }
 
 /// Says where to read what failed functions printed: often the reason is there.
-fn point_to_logs(context: &Context, node: &Node, report: &RunReport) -> anyhow::Result<()> {
+fn point_to_logs(context: &Context, node: &Node, report: &RunReport) {
     let failed = report
         .steps
         .iter()
@@ -185,14 +188,17 @@ fn point_to_logs(context: &Context, node: &Node, report: &RunReport) -> anyhow::
         let Some(receipt) = step.receipt else {
             continue;
         };
-        if !node.log_of(&receipt)?.pieces.is_empty() {
+        // One that was given up for space is no reason to fail.
+        if node
+            .log_of(&receipt)
+            .is_ok_and(|log| !log.pieces.is_empty())
+        {
             let label = clean(&step.label);
             context.note(&format!(
                 "what `{label}` printed: ipvm receipt logs {receipt}"
             ));
         }
     }
-    Ok(())
 }
 
 /// The results on stdout: paths of outputs, or labels and values.

@@ -1,16 +1,18 @@
 //! `ipvm store`: how much there is, and whether it is sound.
 
+use super::keep;
 use crate::cli::Store;
 use crate::context::Context;
 use crate::fault::Code;
-use crate::ui::human::{clean, count, counted, size};
+use crate::ui::human::{clean, count, counted, duration, size};
 use crate::ui::json;
 use crate::ui::table::Table;
 use crate::ui::term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ipvm_node::NodeError;
+use ipvm_node::{Keep, NodeError};
 use ipvm_store::{Finding, VerifyEvent, VerifyPart, VerifySummary};
 use std::io::{self, Write};
+use std::time::{Duration, Instant};
 
 /// Most findings that are named; the rest is counted.
 const MAX_FINDINGS: usize = 10_000;
@@ -19,12 +21,30 @@ pub(crate) fn store(context: &mut Context, verb: &Store) -> anyhow::Result<Code>
     match verb {
         Store::Stat { json } => stat(context, *json),
         Store::Verify { json } => verify(context, *json),
+        Store::Pin { cid, public } => keep::pin(context, cid, *public),
+        Store::Unpin { cid } => keep::unpin(context, cid),
+        Store::Pins { limit, json } => keep::pins(context, *limit, *json),
+        Store::Gc {
+            dry_run,
+            keep,
+            keep_runs,
+            json,
+        } => {
+            let keep = match (keep, keep_runs) {
+                (Some(age), _) => Keep::Seconds(*age),
+                (None, Some(most)) => Keep::Runs(*most),
+                (None, None) => Keep::All,
+            };
+            keep::gc(context, keep, *dry_run, *json)
+        }
+        Store::Limit { size, json } => keep::limit(context, *size, *json),
     }
 }
 
 fn stat(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
     let node = context.reader()?;
     let stat = node.store().stat().map_err(NodeError::from)?;
+    let usage = node.usage()?;
     // (name for scripts, name for people, number)
     let numbers = [
         ("receipts", "receipts", stat.receipts),
@@ -39,6 +59,9 @@ fn stat(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
         ("main_bytes", "size of main.db", stat.main_bytes),
         ("wal_bytes", "size of its WAL", stat.wal_bytes),
         ("index_bytes", "size of index.db", stat.index_bytes),
+        ("cache_bytes", "compiled modules", usage.cache_bytes),
+        ("pins", "pins", stat.pins),
+        ("used_bytes", "counted against the limit", usage.bytes()),
     ];
     let out = &mut context.out;
     if as_json {
@@ -46,7 +69,11 @@ fn stat(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
             o.text("home", &node.home().to_string_lossy())?;
             numbers
                 .iter()
-                .try_for_each(|(name, _, n)| o.number(name, *n))
+                .try_for_each(|(name, _, n)| o.number(name, *n))?;
+            match usage.limit {
+                Some(limit) => o.number("limit", limit),
+                None => o.raw("limit", "null"),
+            }
         })?;
         writeln!(out)?;
         return Ok(Code::Done);
@@ -64,6 +91,8 @@ fn stat(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
         };
         table.row([words.to_owned(), shown]);
     }
+    let limit = usage.limit.map_or("none".to_owned(), size);
+    table.row(["limit".to_owned(), limit]);
     table.write(out)?;
     Ok(Code::Done)
 }
@@ -73,7 +102,8 @@ fn verify(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
     let bar = bar(context);
     let mut findings = Vec::new();
     let mut unnamed = 0;
-    let summary = node.store().verify(&mut |event| match event {
+    let started = Instant::now();
+    let summary = node.verify_store(&mut |event| match event {
         VerifyEvent::Progress { part, done, total } => {
             bar.set_length(total);
             bar.set_position(done);
@@ -83,11 +113,12 @@ fn verify(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
         VerifyEvent::Finding(_) => unnamed += 1,
     });
     bar.finish_and_clear();
-    let mut summary = summary.map_err(NodeError::from)?;
+    let mut summary = summary?;
     node.audit_runs(&mut |finding| {
         summary.damage += 1;
         findings.push(finding);
     })?;
+    let took = started.elapsed();
     let out = &mut context.out;
     if as_json {
         json::object(out, |o| {
@@ -95,6 +126,10 @@ fn verify(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
             o.number("receipts", summary.receipts)?;
             o.number("blocks", summary.blocks)?;
             o.number("runs", summary.runs)?;
+            o.number("pins", summary.pins)?;
+            o.number("signatures", summary.signatures)?;
+            o.number("missing", summary.missing)?;
+            o.number("given_up", summary.evicted)?;
             o.number("damage", summary.damage)?;
             o.number("stray_files", summary.stray_files)?;
             o.list("findings", |list| {
@@ -109,6 +144,7 @@ fn verify(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
         writeln!(out)?;
     } else {
         print(out, &findings, unnamed, &summary)?;
+        context.note(&speed(&summary, took));
     }
     Ok(if summary.damage == 0 {
         Code::Done
@@ -124,10 +160,10 @@ fn print(
     summary: &VerifySummary,
 ) -> io::Result<()> {
     for finding in findings {
-        let word = if finding.is_damage() {
-            "damage"
-        } else {
-            "stray"
+        let word = match finding {
+            Finding::StrayFile { .. } => "stray",
+            finding if finding.is_damage() => "damage",
+            _ => "not here",
         };
         writeln!(out, "{word}: {}", clean(&finding.to_string()))?;
     }
@@ -135,15 +171,24 @@ fn print(
         writeln!(out, "… {} more", count(unnamed))?;
     }
     let checked = format!(
-        "{}, {}, {}",
+        "{}, {}, {}, {}, {}",
         counted(summary.receipts, "receipt"),
         counted(summary.blocks, "block"),
-        counted(summary.runs, "run")
+        counted(summary.runs, "run"),
+        counted(summary.pins, "pin"),
+        counted(summary.signatures, "signature")
     );
     match summary.damage {
         0 => writeln!(out, "sound: {checked}"),
         n => writeln!(out, "damaged: {} in {checked}", counted(n, "place")),
     }
+}
+
+/// How fast it was.
+fn speed(summary: &VerifySummary, took: Duration) -> String {
+    let rate = summary.receipts as f64 / took.as_secs_f64().max(1e-6);
+    let took = duration(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    format!("in {took}: {} receipts/s", count(rate as u64))
 }
 
 /// A bar on a terminal: a large store takes minutes.

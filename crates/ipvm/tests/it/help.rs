@@ -3,7 +3,7 @@
 use crate::home::Home;
 
 /// Every verb, and every verb below a verb.
-const VERBS: [&str; 27] = [
+const VERBS: [&str; 35] = [
     "run",
     "call",
     "add",
@@ -24,6 +24,13 @@ const VERBS: [&str; 27] = [
     "explain",
     "store stat",
     "store verify",
+    "store pin",
+    "store unpin",
+    "store pins",
+    "store gc",
+    "store limit",
+    "home export",
+    "home import",
     "new",
     "completions",
     "man",
@@ -32,6 +39,7 @@ const VERBS: [&str; 27] = [
     "workflow",
     "key",
     "store",
+    "home",
 ];
 
 #[test]
@@ -45,7 +53,7 @@ fn every_verb_has_help_with_an_example() {
             help.contains(&format!("Usage: ipvm {verb}")),
             "{verb}:\n{help}"
         );
-        let family = ["receipt", "workflow", "key", "store"].contains(&verb);
+        let family = ["receipt", "workflow", "key", "store", "home"].contains(&verb);
         assert!(
             family || help.contains(&format!("ipvm {verb}")) && help.contains("Example"),
             "{verb}:\n{help}"
@@ -68,7 +76,7 @@ fn no_verb_is_left_out_here() {
             "{verb} is not tested"
         );
     }
-    assert_eq!(listed.len(), 16, "{listed:?}");
+    assert_eq!(listed.len(), 17, "{listed:?}");
 }
 
 #[test]

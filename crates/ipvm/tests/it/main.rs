@@ -6,6 +6,7 @@
     clippy::print_stdout
 )]
 
+mod archive;
 mod bad_input;
 mod call;
 mod car;
@@ -16,8 +17,10 @@ mod folders;
 mod help;
 mod home;
 mod hostile;
+mod housekeeping;
 mod interrupt;
 mod kill;
+mod layouts;
 mod logs;
 mod names;
 mod new;

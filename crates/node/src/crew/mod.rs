@@ -150,6 +150,15 @@ pub(crate) struct Crew(Arc<Shared>);
 
 impl Crew {
     pub(crate) fn new(core: &Arc<Core>) -> Self {
+        Self::with(Arc::downgrade(core))
+    }
+
+    /// A crew that has no home to work for, in the place of one that has ended.
+    pub(crate) fn of_nobody() -> Self {
+        Self::with(Weak::new())
+    }
+
+    fn with(core: Weak<Core>) -> Self {
         Self(Arc::new(Shared {
             state: Mutex::new(State {
                 scheduler: Scheduler::new(Bounds {
@@ -166,7 +175,7 @@ impl Crew {
                 leaving: false,
             }),
             work: Condvar::new(),
-            core: Arc::downgrade(core),
+            core,
             most: thread::available_parallelism().map_or(1, usize::from),
         }))
     }

@@ -1,0 +1,61 @@
+//! What the store is told about the tokens in it.
+
+use ipvm_ipld::links_of_value;
+use ipvm_store::{ReceiptRefs, Tokens};
+use ipvm_ucan::{Delegation, Did, Invocation, Receipt};
+
+use crate::memo::is_reusable;
+
+/// How every token begins: a list of two, the first of which is a signature of 64 bytes.
+const TOKEN_START: [u8; 3] = [0x82, 0x58, 64];
+
+/// Reads tokens for the store of one home.
+pub(crate) struct HomeTokens<'a> {
+    /// Whose receipts answer.
+    pub(crate) agent: &'a Did,
+}
+
+impl Tokens for HomeTokens<'_> {
+    fn refs(&self, receipt: &[u8]) -> Option<ReceiptRefs> {
+        let receipt = Receipt::decode(receipt).ok()?;
+        let payload = receipt.payload();
+        let mut made = links_of_value(payload.out.value());
+        made.extend(payload.meta.log);
+        let mut refs = ReceiptRefs {
+            reusable: is_reusable(&payload.out) && receipt.executor() == self.agent,
+            rests_on: vec![payload.meta.inv],
+            receipts: payload.meta.memo.into_iter().collect(),
+            made,
+        };
+        // Only pure work has a computation, and only pure work can be done again.
+        if payload.meta.computation.is_none() {
+            refs.rests_on.append(&mut refs.made);
+        }
+        Some(refs)
+    }
+
+    fn check_receipt(&self, receipt: &[u8]) -> Result<(), String> {
+        let receipt = Receipt::decode(receipt).map_err(|error| error.to_string())?;
+        receipt
+            .verify_signature()
+            .map_err(|error| error.to_string())
+    }
+
+    fn check_block(&self, block: &[u8]) -> Result<bool, String> {
+        if !block.starts_with(&TOKEN_START) {
+            return Ok(false);
+        }
+        let verified = match Invocation::decode(block) {
+            Ok(invocation) => invocation.verify_signature(),
+            Err(_) => match Delegation::decode(block) {
+                Ok(delegation) => delegation.verify_signature(),
+                // A value that only begins like a token.
+                Err(_) => return Ok(false),
+            },
+        };
+        match verified {
+            Ok(()) => Ok(true),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
