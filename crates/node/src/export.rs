@@ -9,7 +9,6 @@ use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
 use crate::archive::{self, KEYS, Part, VERSION};
-use crate::scribe::now;
 use crate::{Node, NodeError};
 
 /// Mode of the entries: keys are among them.
@@ -40,7 +39,7 @@ impl Node {
         let mut writer = Writer {
             tar: Builder::new(out),
             manifest: Spool::new(&manifest)?,
-            time: u64::try_from(now()).unwrap_or(0),
+            time: u64::try_from(self.now()).unwrap_or(0),
             carried: Archived::default(),
             tell,
         };

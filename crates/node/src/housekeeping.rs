@@ -6,7 +6,6 @@ use ipvm_ucan::Receipt;
 
 use crate::cache;
 use crate::error::OverLimit;
-use crate::scribe::now;
 use crate::tokens::HomeTokens;
 use crate::{Node, NodeError};
 
@@ -81,7 +80,7 @@ impl Node {
         batch.pin(Pin {
             cid: *cid,
             kind,
-            since: now(),
+            since: self.now(),
         });
         Ok(self.store().commit(batch)?)
     }
@@ -110,7 +109,7 @@ impl Node {
         dry_run: bool,
         tell: &mut dyn FnMut(GcPart, u64),
     ) -> Result<Collected, NodeError> {
-        let now = now();
+        let now = self.now();
         let options = GcOptions {
             keep: match keep {
                 Keep::All => ipvm_store::Keep::All,
