@@ -63,7 +63,7 @@ pub(crate) enum Verb {
     CompileModule,
 }
 
-/// Run a workflow file.
+/// Run workflow files.
 ///
 /// The same file again: what was computed before is answered from memory, and an unfinished run goes on where it
 /// stopped. On stdout: the paths of the outputs; without `outputs:` in the file, one line `label<TAB>value` for
@@ -75,16 +75,19 @@ Examples:
   ipvm run workflow.yaml
   ipvm run workflow.yaml --set photo=@other.jpg --set sizes=[64,128]
   ipvm run workflow.yaml --out pictures --json | jq .outputs
+  ipvm run photos.yaml posts.yaml --json | jq '.[].status'
   ipvm run workflow.yaml --progress json 2>&1 >/dev/null | grep '^{' | jq -r .receipt")]
 pub(crate) struct Run {
-    /// The workflow: YAML or JSON.
-    pub(crate) file: PathBuf,
+    /// The workflow: YAML or JSON. Several are run at once.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) source: Source,
-    /// Folder for the outputs [default: ./ipvm-out/NAME, with the workflow's name].
+    /// Folder for the outputs; of several workflows, each has a folder with its name in it [default: ./ipvm-out/NAME,
+    /// with the workflow's name].
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Print the whole report as one JSON document.
+    /// Print the whole report as one JSON document; of several workflows, a list of them in the order of the files.
     #[arg(long)]
     pub(crate) json: bool,
     /// Compute everything again instead of looking results up.

@@ -49,6 +49,23 @@ impl OutputDir {
         })
     }
 
+    /// Makes the folder with a workflow's name in `out`, for one of several workflows.
+    pub(crate) fn create_in(out: &Path, name: &str) -> anyhow::Result<Self> {
+        let out = Self::create(Some(out), name)?;
+        let shown = out.shown.join(name);
+        let parts = parts(name).unwrap_or_default();
+        let [part] = parts.as_slice() else {
+            let message = format!("the workflow's name {name:?} cannot be the name of a folder");
+            return Err(Fault::usage(
+                message,
+                "run this workflow alone, or give it another `name`",
+            )
+            .into());
+        };
+        let real = descend(&out.real, &[part], &shown)?;
+        Ok(Self { shown, real })
+    }
+
     pub(crate) fn shown(&self) -> &Path {
         &self.shown
     }

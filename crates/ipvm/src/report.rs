@@ -24,27 +24,35 @@ pub(crate) fn write_json(
     report: &RunReport,
     outputs: &Outputs,
 ) -> Done {
-    json::object(out, |o| {
-        o.text("workflow", &report.workflow.to_string())?;
-        o.text("run", &report.run.to_string())?;
-        o.text("status", report.status.as_str())?;
-        o.number("executed", report.executed)?;
-        o.number("reused", report.reused)?;
-        o.number("saved_us", report.saved_us)?;
-        o.object("tasks", |tasks| {
-            report
-                .steps
-                .iter()
-                .try_for_each(|step| tasks.object(&step.label, |o| write_step(o, node, step)))
-        })?;
-        o.object("outputs", |o| match outputs {
-            Outputs::Files(files) => files
-                .iter()
-                .try_for_each(|(label, path)| o.text(label, &path.to_string_lossy())),
-            Outputs::Values => values(node, report, |label, value| o.raw(label, &value)),
-        })
-    })?;
+    json::object(out, |o| write_report(o, node, report, outputs))?;
     writeln!(out)
+}
+
+/// The members of a report.
+pub(crate) fn write_report(
+    o: &mut Object<'_>,
+    node: &Node,
+    report: &RunReport,
+    outputs: &Outputs,
+) -> Done {
+    o.text("workflow", &report.workflow.to_string())?;
+    o.text("run", &report.run.to_string())?;
+    o.text("status", report.status.as_str())?;
+    o.number("executed", report.executed)?;
+    o.number("reused", report.reused)?;
+    o.number("saved_us", report.saved_us)?;
+    o.object("tasks", |tasks| {
+        report
+            .steps
+            .iter()
+            .try_for_each(|step| tasks.object(&step.label, |o| write_step(o, node, step)))
+    })?;
+    o.object("outputs", |o| match outputs {
+        Outputs::Files(files) => files
+            .iter()
+            .try_for_each(|(label, path)| o.text(label, &path.to_string_lossy())),
+        Outputs::Values => values(node, report, |label, value| o.raw(label, &value)),
+    })
 }
 
 /// The members of one task.

@@ -12,6 +12,7 @@
 /// - `total(numbers: list<u32>) -> u32`
 /// - `grow(pages: u32) -> u32`: takes memory
 /// - `blob(bytes: u32) -> list<u8>`: that many bytes, all `x`
+/// - `count(bytes: list<u8>) -> u32`: how many there are
 pub const CALC: &str = r#"
 (component
   (core module $m
@@ -70,6 +71,8 @@ pub const CALC: &str = r#"
           (local.set $len (i32.sub (local.get $len) (i32.const 1)))
           (br $again)))
       (local.get $sum))
+    (func (export "count") (param i32 i32) (result i32)
+      (local.get 1))
     (func (export "grow") (param i32) (result i32)
       (memory.grow (local.get 0)))
     (func (export "blob") (param $len i32) (result i32)
@@ -99,6 +102,8 @@ pub const CALC: &str = r#"
     (canon lift (core func $i "echo-pairs") (memory $memory) (realloc (core func $realloc))))
   (func (export "total") (param "numbers" (list u32)) (result u32)
     (canon lift (core func $i "total") (memory $memory) (realloc (core func $realloc))))
+  (func (export "count") (param "bytes" (list u8)) (result u32)
+    (canon lift (core func $i "count") (memory $memory) (realloc (core func $realloc))))
   (func (export "grow") (param "pages" u32) (result u32)
     (canon lift (core func $i "grow")))
   (func (export "blob") (param "bytes" u32) (result (list u8))

@@ -3,7 +3,7 @@
 
 use ipvm_node::{Prepared, Status};
 use ipvm_workflow::Plan;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -49,6 +49,21 @@ pub(crate) enum Mark {
     Failed,
 }
 
+impl Mark {
+    /// How soon a row is shown where not all have room: what runs first, then what failed, what waits, what is done.
+    pub(crate) fn rank(self) -> usize {
+        match self {
+            Self::Running => 0,
+            Self::Failed => 1,
+            Self::Waiting => 2,
+            Self::Ok | Self::Memo => 3,
+        }
+    }
+}
+
+/// How many ranks there are.
+const RANKS: usize = 4;
+
 impl Row {
     pub(crate) fn is_group(&self) -> bool {
         self.total != 1
@@ -88,6 +103,8 @@ pub(crate) struct Board {
     /// (label, message) of the first errors that are not consequences of others.
     pub(crate) errors: Vec<(String, String)>,
     plan: Arc<Plan>,
+    /// The rows by rank, each in the order of the file: a picture looks at as many as it has room for.
+    ranked: [BTreeSet<u32>; RANKS],
     row_of: Vec<u32>,
     has_ended: Vec<bool>,
     running: HashSet<u32>,
@@ -114,8 +131,15 @@ impl Board {
                 error: None,
             });
         }
+        let mut ranked: [BTreeSet<u32>; RANKS] = Default::default();
+        for (index, row) in (0u32..).zip(&rows) {
+            if let Some(rank) = ranked.get_mut(row.mark().rank()) {
+                rank.insert(index);
+            }
+        }
         Self {
             name: prepared.name.clone(),
+            ranked,
             rows,
             tally: Tally::default(),
             saved_us: 0,
@@ -138,10 +162,21 @@ impl Board {
             return;
         }
         self.tally.running += 1;
-        if let Some(row) = self.row_mut(step) {
+        self.change(step, |row| {
             row.tally.running += 1;
             row.since.get_or_insert(now);
+        });
+    }
+
+    /// The rows to show where there is room for so many, in the order of the file.
+    pub(crate) fn choose(&self, room: usize) -> Vec<&Row> {
+        if self.rows.len() <= room {
+            return self.rows.iter().collect();
         }
+        let mut chosen: Vec<u32> = self.ranked.iter().flatten().take(room).copied().collect();
+        chosen.sort_unstable();
+        let rows = chosen.into_iter();
+        rows.filter_map(|row| self.rows.get(row as usize)).collect()
     }
 
     /// Counts a task's end. A second report of the same end changes nothing and returns false.
@@ -154,7 +189,7 @@ impl Board {
         self.tally.count(ended, was_running);
         self.saved_us += ended.saved_us;
         self.keep_error(ended);
-        if let Some(row) = self.row_mut(ended.step) {
+        self.change(ended.step, |row| {
             row.tally.count(ended, was_running);
             row.took_us += ended.took_us;
             row.saved_us += ended.saved_us;
@@ -162,7 +197,7 @@ impl Board {
             if row.error.is_none() {
                 row.error = ended.error.map(str::to_owned);
             }
-        }
+        });
         true
     }
 
@@ -177,9 +212,26 @@ impl Board {
             .push((self.label(ended.step).to_owned(), message));
     }
 
-    fn row_mut(&mut self, step: u32) -> Option<&mut Row> {
-        let row = self.row_of.get(step as usize)?;
-        self.rows.get_mut(*row as usize)
+    /// Changes the row of a step, and moves it to its new rank.
+    fn change(&mut self, step: u32, change: impl FnOnce(&mut Row)) {
+        let Some(index) = self.row_of.get(step as usize).copied() else {
+            return;
+        };
+        let Some(row) = self.rows.get_mut(index as usize) else {
+            return;
+        };
+        let before = row.mark().rank();
+        change(row);
+        let after = row.mark().rank();
+        if before == after {
+            return;
+        }
+        if let Some(rank) = self.ranked.get_mut(before) {
+            rank.remove(&index);
+        }
+        if let Some(rank) = self.ranked.get_mut(after) {
+            rank.insert(index);
+        }
     }
 }
 
@@ -196,4 +248,122 @@ impl Tally {
 /// Microseconds between two moments.
 pub(crate) fn micros(now: Instant, since: Instant) -> u64 {
     u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    //! Without these, a run of a hundred thousand tasks would spend its time on being drawn.
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::ui::frame::{self, Canvas};
+    use crate::ui::term::Paint;
+    use ipvm_ipld::{Cid, Ipld};
+    use ipvm_node::Group;
+    use ipvm_workflow::{Step, Task, WASM_RUN, WasmCall, Workflow};
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    /// The board of a workflow of so many labels.
+    pub(crate) fn board(labels: u32) -> Board {
+        let step = |n: u32| Step {
+            task: Task {
+                sub: "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
+                    .parse()
+                    .unwrap(),
+                cmd: WASM_RUN.parse().unwrap(),
+                args: WasmCall {
+                    module: Cid::default(),
+                    function: "f".to_owned(),
+                    args: vec![Ipld::Integer(n.into())],
+                }
+                .into_args(),
+                nonce: Vec::new(),
+            },
+            config: None,
+            rescue: None,
+            undo: None,
+        };
+        let steps = (0..labels).map(|n| (format!("t{n:06}"), step(n)));
+        let plan = Plan::of(Workflow {
+            steps: steps.collect(),
+            ..Workflow::default()
+        });
+        let group = |n: u32| Group {
+            label: format!("t{n:06}"),
+            members: vec![n],
+        };
+        let prepared = Prepared {
+            name: "many".to_owned(),
+            plan: Arc::new(plan.unwrap()),
+            groups: (0..labels).map(group).collect(),
+            outputs: Vec::new(),
+            inputs: BTreeMap::new(),
+        };
+        Board::new(&prepared, Instant::now())
+    }
+
+    pub(crate) fn end(board: &mut Board, step: u32, status: Status) {
+        let ended = Ended {
+            step,
+            status,
+            memo: false,
+            took_us: 1,
+            saved_us: 0,
+            because: None,
+            error: (status == Status::Error).then_some("no"),
+        };
+        assert!(board.ended(&ended, Instant::now()));
+        assert!(!board.ended(&ended, Instant::now()), "counted twice");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_and_what_matters_is_shown() {
+        let mut board = board(52);
+        for step in 0..50 {
+            board.started(step, Instant::now());
+            end(&mut board, step, Status::Ok);
+        }
+        board.started(51, Instant::now());
+        end(&mut board, 51, Status::Error);
+        let labels = |board: &Board, room| {
+            let chosen = board.choose(room);
+            chosen
+                .iter()
+                .map(|row| row.label.clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(labels(&board, 3), ["t000000", "t000050", "t000051"]);
+        assert_eq!(labels(&board, 1), ["t000051"]);
+        board.started(50, Instant::now());
+        assert_eq!(labels(&board, 1), ["t000050"]);
+        assert_eq!(labels(&board, 0), Vec::<String>::new());
+        assert_eq!(board.choose(52).len(), 52);
+    }
+
+    /// Both the events and the pictures of a run with a thousand times the rows take about the same time each; it would
+    /// be a thousand times as long if any of them went over all rows.
+    #[test]
+    fn the_cost_of_an_event_and_of_a_picture_does_not_grow_with_the_run() {
+        let cost = |labels: u32| {
+            let mut board = board(labels);
+            let canvas = Canvas {
+                lines: 40,
+                columns: 80,
+                paint: Paint::PLAIN,
+                now: Instant::now(),
+                turn: 0,
+                stopping: false,
+            };
+            let clock = Instant::now();
+            for step in 0..50 {
+                board.started(step, Instant::now());
+                end(&mut board, step, Status::Ok);
+                let lines = frame::lines(&board, &canvas);
+                assert!(lines.len() <= 40);
+            }
+            clock.elapsed()
+        };
+        let small = cost(60).max(Duration::from_millis(1));
+        assert!(cost(60_000) < small * 60);
+    }
 }

@@ -9,6 +9,8 @@ use std::time::Instant;
 const BAR: u64 = 20;
 /// Widest label shown in full.
 const LABEL: usize = 32;
+/// Fewest lines of a run beside others.
+const RUN_LINES: usize = 3;
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
 /// What a picture may take up and how it looks.
@@ -28,7 +30,12 @@ pub(crate) struct Canvas {
 /// The picture: a heading, then one line per row; rows beyond what fits are counted in a last line.
 pub(crate) fn lines(board: &Board, canvas: &Canvas) -> Vec<String> {
     let room = canvas.lines.saturating_sub(1).max(1);
-    let shown = choose(&board.rows, room);
+    // Where not all have room, the last line counts the rest.
+    let shown = if board.rows.len() <= room {
+        board.choose(room)
+    } else {
+        board.choose(room - 1)
+    };
     let hidden = board.rows.len() - shown.len();
     let width = shown.iter().map(|row| label_width(row)).max().unwrap_or(0);
     let mut lines = vec![heading(board, canvas)];
@@ -48,36 +55,32 @@ pub(crate) fn lines(board: &Board, canvas: &Canvas) -> Vec<String> {
         .collect()
 }
 
-/// The rows to show, in the order of the file: all if they fit; else those that run, then those that failed, those
-/// that wait, and those that are done, leaving one line for the count of the rest.
-fn choose(rows: &[Row], room: usize) -> Vec<&Row> {
-    if rows.len() <= room {
-        return rows.iter().collect();
+/// The pictures of several runs in one: each has its share of the lines, and runs beyond what fits are counted.
+pub(crate) fn all(boards: &[&Board], canvas: &Canvas) -> Vec<String> {
+    if let [board] = boards {
+        return lines(board, canvas);
     }
-    let room = room.saturating_sub(1);
-    let mut chosen = Vec::with_capacity(room);
-    for wanted in 0..=3 {
-        let left = room - chosen.len();
-        let of_rank = rows
-            .iter()
-            .enumerate()
-            .filter(|(_, row)| rank(row.mark()) == wanted);
-        chosen.extend(of_rank.take(left).map(|(place, _)| place));
+    let most = (canvas.lines / RUN_LINES).max(1);
+    let hidden = boards.len().saturating_sub(most);
+    let shown = boards.len() - hidden;
+    let room = canvas.lines.saturating_sub(usize::from(hidden > 0));
+    let canvas_of_one = Canvas {
+        lines: (room / shown.max(1)).max(2),
+        ..*canvas
+    };
+    let mut picture: Vec<String> = boards
+        .iter()
+        .take(shown)
+        .flat_map(|board| lines(board, &canvas_of_one))
+        .collect();
+    if hidden > 0 {
+        picture.push(
+            canvas
+                .paint
+                .dim(&format!("… {} more runs", count(hidden as u64))),
+        );
     }
-    chosen.sort_unstable();
-    chosen
-        .into_iter()
-        .filter_map(|place| rows.get(place))
-        .collect()
-}
-
-fn rank(mark: Mark) -> u8 {
-    match mark {
-        Mark::Running => 0,
-        Mark::Failed => 1,
-        Mark::Waiting => 2,
-        Mark::Ok | Mark::Memo => 3,
-    }
+    picture
 }
 
 fn heading(board: &Board, canvas: &Canvas) -> String {
@@ -257,20 +260,32 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_counted_and_what_matters_is_shown() {
-        let done = |n: usize| row(&format!("done{n}"), 1, tally(0, 1, 0, 0));
-        let mut rows: Vec<Row> = (0..50).map(done).collect();
-        rows.push(row("waits", 1, tally(0, 0, 0, 0)));
-        rows.push(row("broken", 1, tally(0, 1, 0, 1)));
-        let labels = |room| {
-            choose(&rows, room)
-                .iter()
-                .map(|row| row.label.clone())
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(labels(4), ["done0", "waits", "broken"]);
-        assert_eq!(labels(2), ["broken"]);
-        assert_eq!(labels(1), Vec::<String>::new());
-        assert_eq!(choose(&rows, 52).len(), 52);
+    fn what_does_not_fit_is_counted() {
+        let board = crate::ui::board::tests::board(60);
+        let lines = |room: usize| lines(&board, &canvas(room, board.began));
+        assert_eq!(lines(61).len(), 61);
+        let cut = lines(4);
+        assert_eq!(cut[0], "many  0/60 done · 0 µs");
+        assert_eq!(
+            cut[1..],
+            [
+                "├ · t000000  waiting",
+                "├ · t000001  waiting",
+                "└ … 58 more"
+            ]
+        );
+    }
+
+    #[test]
+    fn several_runs_share_the_lines() {
+        let board = crate::ui::board::tests::board(60);
+        let boards = [&board, &board, &board, &board];
+        let picture = all(&boards, &canvas(10, board.began));
+        assert!(picture.len() <= 10, "{picture:#?}");
+        let headings = picture.iter().filter(|line| line.starts_with("many  0/60"));
+        assert_eq!(headings.count(), 3);
+        assert_eq!(picture.last().map(String::as_str), Some("… 1 more runs"));
+        let all_of_them = all(&boards, &canvas(24, board.began));
+        assert_eq!(all_of_them.len(), 24);
     }
 }

@@ -26,32 +26,43 @@ const LAST_ROWS: usize = 60;
 pub(crate) enum Follower {
     /// A person, by a tree.
     Live(LiveTree),
-    /// A log or a person who reads one, by lines. Holds the board from the run's beginning.
-    Lines(Option<Box<Board>>),
-    /// A program, by JSON objects. Holds the workflow from the run's beginning.
-    Json(Option<Arc<Plan>>),
+    /// A log or a person who reads one, by lines.
+    Lines(Boards),
+    /// A program, by JSON objects.
+    Json(Vec<Option<Followed>>),
     /// Nobody.
     Nobody,
 }
 
+/// The boards of several runs, each from its run's beginning.
+type Boards = Vec<Option<Box<Board>>>;
+
+/// A run as a program follows it.
+pub(crate) struct Followed {
+    name: String,
+    plan: Arc<Plan>,
+}
+
 impl Follower {
-    /// The follower that was asked for, or the one that fits stderr and `--quiet`. The tree shows when `stopping` is
-    /// set.
-    pub(crate) fn new(form: ProgressForm, quiet: bool, stopping: &Cancel) -> Self {
+    /// The follower of so many runs that was asked for, or the one that fits stderr and `--quiet`. The tree shows when
+    /// `stopping` is set.
+    pub(crate) fn new(form: ProgressForm, quiet: bool, runs: usize, stopping: &Cancel) -> Self {
         match form {
-            ProgressForm::Json => Self::Json(None),
+            ProgressForm::Json => Self::Json((0..runs).map(|_| None).collect()),
             ProgressForm::Auto if quiet => Self::Nobody,
-            ProgressForm::Auto if term::is_live() => Self::Live(LiveTree::new(stopping.clone())),
-            ProgressForm::Auto => Self::Lines(None),
+            ProgressForm::Auto if term::is_live() => {
+                Self::Live(LiveTree::new(runs, stopping.clone()))
+            }
+            ProgressForm::Auto => Self::Lines(no_boards(runs)),
         }
     }
 
-    /// Takes in one event of the run.
-    pub(crate) fn observe(&mut self, progress: &Progress<'_>) {
+    /// Takes in one event of the run with this number.
+    pub(crate) fn observe(&mut self, run: usize, progress: &Progress<'_>) {
         match self {
-            Self::Live(tree) => tree.observe(progress),
-            Self::Lines(board) => plain(board, progress),
-            Self::Json(plan) => told_as_json(plan, progress),
+            Self::Live(tree) => tree.observe(run, progress),
+            Self::Lines(boards) => plain(boards, run, progress),
+            Self::Json(runs) => told_as_json(runs, run, progress),
             Self::Nobody => {}
         }
     }
@@ -107,9 +118,22 @@ fn apply(
     }
 }
 
-fn plain(board: &mut Option<Box<Board>>, progress: &Progress<'_>) {
+fn no_boards(runs: usize) -> Boards {
+    (0..runs).map(|_| None).collect()
+}
+
+fn plain(boards: &mut Boards, run: usize, progress: &Progress<'_>) {
+    let several = boards.len() > 1;
+    let Some(board) = boards.get_mut(run) else {
+        return;
+    };
     apply(board, progress, |board, ended| {
-        term::note(&line(board.label(ended.step), ended))
+        let label = board.label(ended.step);
+        let told = match several {
+            true => line(&format!("{}/{label}", board.name), ended),
+            false => line(label, ended),
+        };
+        term::note(&told);
     });
 }
 
@@ -124,9 +148,16 @@ fn line(label: &str, ended: &Ended<'_>) -> String {
 }
 
 /// One object a line for each ended task; its keys are those of the tasks in `run --json`.
-fn told_as_json(plan: &mut Option<Arc<Plan>>, progress: &Progress<'_>) {
+fn told_as_json(runs: &mut [Option<Followed>], run: usize, progress: &Progress<'_>) {
+    let several = runs.len() > 1;
+    let Some(followed) = runs.get_mut(run) else {
+        return;
+    };
     if let Progress::Began { prepared } = progress {
-        *plan = Some(Arc::clone(&prepared.plan));
+        *followed = Some(Followed {
+            name: prepared.name.clone(),
+            plan: Arc::clone(&prepared.plan),
+        });
     }
     let Progress::Ended {
         step,
@@ -141,9 +172,13 @@ fn told_as_json(plan: &mut Option<Arc<Plan>>, progress: &Progress<'_>) {
     else {
         return;
     };
-    let label = |step: u32| plan.as_ref()?.label(step);
+    let label = |step: u32| followed.as_ref()?.plan.label(step);
+    let name = followed.as_ref().filter(|_| several).map(|run| &run.name);
     let mut object = Vec::new();
     let written = json::object(&mut object, |o| {
+        if let Some(name) = name {
+            o.text("name", name)?;
+        }
         o.text("step", label(*step).unwrap_or_default())?;
         o.text("receipt", &receipt.to_string())?;
         o.text("status", status.as_str())?;
@@ -172,28 +207,28 @@ pub(crate) struct LiveTree {
 }
 
 struct Shared {
-    board: Mutex<Option<Box<Board>>>,
+    boards: Mutex<Boards>,
     wake: Condvar,
     over: AtomicBool,
     stopping: Cancel,
 }
 
 impl Shared {
-    /// The board, whatever happened to a thread that held it: it is only counted and drawn.
-    fn board(&self) -> MutexGuard<'_, Option<Box<Board>>> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The boards, whatever happened to a thread that held them: they are only counted and drawn.
+    fn boards(&self) -> MutexGuard<'_, Boards> {
+        self.boards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl LiveTree {
-    fn new(stopping: Cancel) -> Self {
+    fn new(runs: usize, stopping: Cancel) -> Self {
         let target = ProgressDrawTarget::stderr_with_hz(20);
         let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) = ProgressStyle::with_template("{msg}") {
             bar.set_style(style);
         }
         let shared = Arc::new(Shared {
-            board: Mutex::new(None),
+            boards: Mutex::new(no_boards(runs)),
             wake: Condvar::new(),
             over: AtomicBool::new(false),
             stopping,
@@ -209,47 +244,34 @@ impl LiveTree {
         }
     }
 
-    fn observe(&mut self, progress: &Progress<'_>) {
-        apply(&mut self.shared.board(), progress, |_, _| ());
+    fn observe(&mut self, run: usize, progress: &Progress<'_>) {
+        if let Some(board) = self.shared.boards().get_mut(run) {
+            apply(board, progress, |_, _| ());
+        }
     }
 
     fn finish(mut self) {
         self.stop_drawing();
         self.bar.finish_and_clear();
-        let board = self.shared.board();
-        let Some(board) = board.as_ref() else { return };
+        let boards = self.shared.boards();
         let paint = Paint::stderr();
         let (_, columns) = term::size();
-        let canvas = Canvas {
-            lines: LAST_ROWS + 1,
-            columns,
-            paint,
-            now: Instant::now(),
-            turn: 0,
-            stopping: false,
-        };
-        for line in frame::lines(board, &canvas) {
-            term::note(&line);
-        }
-        for (label, message) in board.errors.iter().take(MAX_ERRORS) {
-            term::note(&format!(
-                "{} {}: {}",
-                paint.bad("error"),
-                clean(label),
-                clean(message)
-            ));
-        }
-        if board.errors.len() > MAX_ERRORS {
-            let failed = counted(board.tally.failed, "task");
-            term::note(&format!(
-                "… {failed} failed in all; `ipvm workflow show` lists them"
-            ));
+        for board in boards.iter().flatten() {
+            let canvas = Canvas {
+                lines: LAST_ROWS + 1,
+                columns,
+                paint,
+                now: Instant::now(),
+                turn: 0,
+                stopping: false,
+            };
+            last_picture(board, &canvas);
         }
     }
 
     fn stop_drawing(&mut self) {
         {
-            let _board = self.shared.board();
+            let _boards = self.shared.boards();
             self.shared.over.store(true, Ordering::Release);
             self.shared.wake.notify_all();
         }
@@ -268,9 +290,30 @@ impl Drop for LiveTree {
     }
 }
 
+/// What stays on the screen of a run: its rows, and its errors in full.
+fn last_picture(board: &Board, canvas: &Canvas) {
+    for line in frame::lines(board, canvas) {
+        term::note(&line);
+    }
+    for (label, message) in board.errors.iter().take(MAX_ERRORS) {
+        term::note(&format!(
+            "{} {}: {}",
+            canvas.paint.bad("error"),
+            clean(label),
+            clean(message)
+        ));
+    }
+    if board.errors.len() > MAX_ERRORS {
+        let failed = counted(board.tally.failed, "task");
+        term::note(&format!(
+            "… {failed} failed in all; `ipvm workflow show` lists them"
+        ));
+    }
+}
+
 fn draw_until_over(shared: &Shared, bar: &ProgressBar) {
     let paint = Paint::stderr();
-    let mut guard = shared.board();
+    let mut guard = shared.boards();
     for turn in 0.. {
         // Before waiting, too: a run from memory is over before this thread starts.
         if shared.over.load(Ordering::Acquire) {
@@ -281,9 +324,6 @@ fn draw_until_over(shared: &Shared, bar: &ProgressBar) {
         if shared.over.load(Ordering::Acquire) {
             return;
         }
-        let Some(board) = guard.as_ref() else {
-            continue;
-        };
         let (rows, columns) = term::size();
         let canvas = Canvas {
             lines: rows.saturating_sub(MARGIN),
@@ -293,10 +333,14 @@ fn draw_until_over(shared: &Shared, bar: &ProgressBar) {
             turn,
             stopping: shared.stopping.is_cancelled(),
         };
-        let picture = frame::lines(board, &canvas).join("\n");
+        let boards: Vec<&Board> = guard.iter().flatten().map(|board| &**board).collect();
+        if boards.is_empty() {
+            continue;
+        }
+        let picture = frame::all(&boards, &canvas).join("\n");
         drop(guard);
         bar.set_message(picture);
-        guard = shared.board();
+        guard = shared.boards();
     }
 }
 

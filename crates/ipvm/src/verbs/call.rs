@@ -41,7 +41,7 @@ pub(crate) fn call(context: &mut Context, verb: Call) -> anyhow::Result<Code> {
     let prepared = node.prepare_call(&request)?;
     drop(passing);
     let options = RunOptions::default();
-    let ran = carry_out(context, &node, &prepared, &options, ProgressForm::Auto)?;
+    let ran = carry_out(context, &node, prepared, &options, ProgressForm::Auto)?;
     let step = ran.report.steps.first();
     let outcome = match step.and_then(|step| step.receipt) {
         Some(receipt) => Some(node.outcome(&receipt)?),

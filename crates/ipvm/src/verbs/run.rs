@@ -1,22 +1,27 @@
-//! `ipvm run`: a workflow from file to outputs.
+//! `ipvm run`: workflows from file to outputs.
 
 use super::keep;
 use crate::cli::{ProgressForm, Run};
 use crate::context::Context;
-use crate::fault::Code;
+use crate::fault::{Code, Fault};
 use crate::interrupt::Interrupt;
 use crate::outputs::OutputDir;
 use crate::report::{self, Outputs};
 use crate::ui::human::{clean, counted};
+use crate::ui::json;
 use crate::ui::progress::Follower;
 use crate::ui::term::{self, Out, Paint, Passing};
 use crate::value::Body;
 use anyhow::Context as _;
 use ipvm_ipld::{Cid, Ipld};
-use ipvm_node::{FileRequest, Node, Prepared, RunOptions, RunReport, RunState, Status, StepReport};
+use ipvm_node::{
+    FileRequest, Node, NodeError, Prepared, RunOptions, RunReport, RunState, Status, StepReport,
+};
 use ipvm_ucan::Outcome;
 use std::collections::HashMap;
 use std::io::Write;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// How a run went, and whether it was the user of this process who stopped it.
 pub(crate) struct Ran {
@@ -40,63 +45,162 @@ impl Ran {
     }
 }
 
+/// Most workflows that one command runs at once.
+const MAX_FILES: usize = 64;
+
 pub(crate) fn run(context: &mut Context, verb: Run) -> anyhow::Result<Code> {
+    if verb.files.len() > MAX_FILES {
+        let message = format!("{} workflows are more than {MAX_FILES}", verb.files.len());
+        return Err(Fault::usage(message, "run them in several commands").into());
+    }
     let mut node = context.writer()?;
     keep::make_room(context, &mut node, 0)?;
-    let request = FileRequest {
-        file: verb.file,
-        set: verb.source.set,
-        allow: verb.source.allow_path,
-    };
     let passing = Passing::show("reading files and preparing modules …", context.quiet);
-    let prepared = node.prepare(&request)?;
+    let mut prepared = Vec::with_capacity(verb.files.len());
+    for file in &verb.files {
+        let request = FileRequest {
+            file: file.clone(),
+            set: verb.source.set.clone(),
+            allow: verb.source.allow_path.clone(),
+        };
+        prepared.push(node.prepare(&request).inspect_err(|_| {
+            // What is wrong with `--set` names no file.
+            if verb.files.len() > 1 {
+                term::note(&format!("{}:", clean(&file.to_string_lossy())));
+            }
+        })?);
+    }
     drop(passing);
     // Before the work: nobody wants to wait for results that cannot be written.
-    let folder = match prepared.outputs.is_empty() {
-        true => None,
-        false => Some(OutputDir::create(verb.out.as_deref(), &prepared.name)?),
-    };
+    let folders = folders(&prepared, verb.out.as_deref())?;
     let options = RunOptions {
         memo: !verb.no_memo,
         again: verb.again,
         ..RunOptions::default()
     };
-    let ran = carry_out(context, &node, &prepared, &options, verb.progress)?;
-    let outputs = match &folder {
-        Some(folder) => Outputs::Files(write_outputs(&node, &prepared, &ran.report, folder)?),
-        None => Outputs::Values,
-    };
-    close(context, &ran, &outputs, folder.as_ref());
-    point_to_logs(context, &node, &ran.report);
-    if verb.json {
-        report::write_json(&mut context.out, &node, &ran.report, &outputs)?;
-    } else {
-        print(&mut context.out, &node, &ran.report, &outputs)?;
+    let ran = carry_out_all(context, &node, &prepared, &options, verb.progress)?;
+    let mut outputs = Vec::with_capacity(ran.len());
+    for ((prepared, ran), folder) in prepared.iter().zip(&ran).zip(&folders) {
+        let written = match folder {
+            Some(folder) => Outputs::Files(write_outputs(&node, prepared, &ran.report, folder)?),
+            None => Outputs::Values,
+        };
+        close(context, ran, &written, folder.as_ref());
+        point_to_logs(context, &node, &ran.report);
+        outputs.push(written);
+    }
+    match (ran.as_slice(), outputs.as_slice()) {
+        ([ran], [outputs]) if verb.json => {
+            report::write_json(&mut context.out, &node, &ran.report, outputs)?;
+        }
+        _ if verb.json => {
+            json::list(&mut context.out, |list| {
+                ran.iter().zip(&outputs).try_for_each(|(ran, outputs)| {
+                    list.object(|o| report::write_report(o, &node, &ran.report, outputs))
+                })
+            })?;
+            writeln!(context.out)?;
+        }
+        _ => {
+            for (ran, outputs) in ran.iter().zip(&outputs) {
+                let name = (verb.files.len() > 1).then_some(ran.report.name.as_str());
+                print(&mut context.out, &node, name, &ran.report, outputs)?;
+            }
+        }
     }
     keep::hold_limit(context, &mut node);
-    let complete =
-        matches!(&outputs, Outputs::Files(written) if written.len() == prepared.outputs.len());
-    Ok(ran.code(complete))
+    let codes = prepared.iter().zip(&ran).zip(&outputs);
+    let codes = codes.map(|((prepared, ran), outputs)| {
+        let complete =
+            matches!(outputs, Outputs::Files(written) if written.len() == prepared.outputs.len());
+        ran.code(complete)
+    });
+    Ok(codes.max_by_key(|code| *code as i32).unwrap_or(Code::Done))
+}
+
+/// Where the outputs of each workflow go, if it has any.
+fn folders(prepared: &[Prepared], out: Option<&Path>) -> anyhow::Result<Vec<Option<OutputDir>>> {
+    let mut seen: HashMap<&str, ()> = HashMap::new();
+    let mut folders = Vec::with_capacity(prepared.len());
+    for one in prepared {
+        if one.outputs.is_empty() {
+            folders.push(None);
+            continue;
+        }
+        if seen.insert(&one.name, ()).is_some() {
+            let message = format!(
+                "two of these workflows are called {:?}, and both have outputs",
+                one.name
+            );
+            let help = "give one of them another `name`, or run them one after the other";
+            return Err(Fault::usage(message, help).into());
+        }
+        folders.push(Some(match (out, prepared) {
+            (Some(out), [_]) => OutputDir::create(Some(out), &one.name)?,
+            (Some(out), _) => OutputDir::create_in(out, &one.name)?,
+            (None, _) => OutputDir::create(None, &one.name)?,
+        }));
+    }
+    Ok(folders)
 }
 
 /// Runs what is prepared, followed on stderr, stopped by Ctrl-C.
 pub(crate) fn carry_out(
     context: &Context,
     node: &Node,
-    prepared: &Prepared,
+    prepared: Prepared,
     options: &RunOptions,
     form: ProgressForm,
 ) -> anyhow::Result<Ran> {
+    let ran = carry_out_all(context, node, &[prepared], options, form)?;
+    ran.into_iter().next().context("the run has no report")
+}
+
+/// The same for several at once; they share the machine fairly.
+fn carry_out_all(
+    context: &Context,
+    node: &Node,
+    prepared: &[Prepared],
+    options: &RunOptions,
+    form: ProgressForm,
+) -> anyhow::Result<Vec<Ran>> {
     let interrupt = Interrupt::listen()?;
-    let mut follower = Follower::new(form, context.quiet, interrupt.cancel());
-    let report = node.run(prepared, options, interrupt.cancel(), &mut |progress| {
-        follower.observe(&progress)
-    })?;
-    follower.finish();
-    Ok(Ran {
-        report,
-        interrupted: interrupt.was_asked(),
-    })
+    let cancel = interrupt.cancel();
+    let follower = Follower::new(form, context.quiet, prepared.len(), cancel);
+    let follower = Mutex::new(follower);
+    let run = |number: usize, prepared: &Prepared| {
+        node.run(prepared, options, cancel, &mut |progress| {
+            let mut follower = follower.lock().unwrap_or_else(PoisonError::into_inner);
+            follower.observe(number, &progress);
+        })
+    };
+    let reports: Vec<Result<RunReport, NodeError>> = match prepared {
+        [one] => vec![run(0, one)],
+        several => std::thread::scope(|scope| {
+            let threads = several.iter().enumerate();
+            let threads = threads.map(|(number, one)| scope.spawn(move || run(number, one)));
+            let threads: Vec<_> = threads.collect();
+            let gone = |_| NodeError::Internal("the thread of a run has panicked".into());
+            let joined = threads
+                .into_iter()
+                .map(|thread| thread.join().map_err(gone)?);
+            joined.collect()
+        }),
+    };
+    let follower = follower
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    let ran = reports.into_iter().map(|report| {
+        Ok(Ran {
+            report: report?,
+            interrupted: interrupt.was_asked(),
+        })
+    });
+    let ran: anyhow::Result<Vec<Ran>> = ran.collect();
+    if ran.is_ok() {
+        follower.finish();
+    }
+    ran
 }
 
 /// Writes the outputs whose tasks are ok.
@@ -202,7 +306,13 @@ fn point_to_logs(context: &Context, node: &Node, report: &RunReport) {
 }
 
 /// The results on stdout: paths of outputs, or labels and values.
-fn print(out: &mut Out, node: &Node, report: &RunReport, outputs: &Outputs) -> anyhow::Result<()> {
+fn print(
+    out: &mut Out,
+    node: &Node,
+    name: Option<&str>,
+    report: &RunReport,
+    outputs: &Outputs,
+) -> anyhow::Result<()> {
     match outputs {
         Outputs::Files(files) => {
             for (_, path) in files {
@@ -210,8 +320,9 @@ fn print(out: &mut Out, node: &Node, report: &RunReport, outputs: &Outputs) -> a
                 writeln!(out)?;
             }
         }
-        Outputs::Values => report::values(node, report, |label, value| {
-            writeln!(out, "{}\t{value}", clean(label))
+        Outputs::Values => report::values(node, report, |label, value| match name {
+            Some(name) => writeln!(out, "{}/{}\t{value}", clean(name), clean(label)),
+            None => writeln!(out, "{}\t{value}", clean(label)),
         })?,
     }
     Ok(())

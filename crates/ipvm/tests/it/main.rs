@@ -25,5 +25,6 @@ mod logs;
 mod names;
 mod new;
 mod run;
+mod several;
 mod streams;
 mod workflows;
