@@ -43,6 +43,12 @@ pub(crate) struct Core {
     clock: Clock,
 }
 
+impl Core {
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+}
+
 impl Node {
     /// Opens the home in the folder `root`.
     ///

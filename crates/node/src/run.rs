@@ -122,6 +122,10 @@ impl Node {
         observe: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Carried, NodeError> {
         observe(Progress::Began { prepared });
+        let resumed = !run.ended.is_empty() && run.ended.len() < prepared.plan.len();
+        if resumed && !self.store().is_warm() {
+            self.crew().warm_up();
+        }
         let (feed, news) = channel();
         let look = feed.clone();
         // Gone with its caller, there is nobody who would look.
@@ -130,6 +134,7 @@ impl Node {
             plan: prepared.plan.clone(),
             run: run.id,
             memo: options.memo,
+            resumed,
             share_commits: options.share_commits,
             stop: Cancel::new(),
         };

@@ -114,7 +114,7 @@ fn look_up(
         }
         return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
     }
-    if order.memo
+    if may_look_up(scribe.node, order)
         && let Some((id, receipt)) = node.find_by_task(&ran)?
     {
         return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
@@ -135,6 +135,11 @@ fn look_up(
     by_computation(scribe, work)
 }
 
+/// Whether a look-up is wanted, and, for a run that is resumed, has not to wait for keys that are still being read.
+fn may_look_up(node: &Node, order: &Order) -> bool {
+    order.memo && (!order.resumed || node.store().is_warm())
+}
+
 /// The same for a step that was looked up before, in vain.
 fn look_up_again(scribe: Scribe<'_>, work: Box<Work>) -> Result<Found, NodeError> {
     if scribe.order.memo
@@ -146,7 +151,7 @@ fn look_up_again(scribe: Scribe<'_>, work: Box<Work>) -> Result<Found, NodeError
 }
 
 fn by_computation(scribe: Scribe<'_>, work: Box<Work>) -> Result<Found, NodeError> {
-    if scribe.order.memo
+    if may_look_up(scribe.node, scribe.order)
         && let Some((_, receipt)) = scribe.node.find_by_computation(&work.computation)?
     {
         let entry = repeat(scribe.node, &receipt, work.computation);

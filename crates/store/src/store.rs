@@ -276,6 +276,12 @@ impl Store {
     pub fn warm_up(&self) -> Result<(), StoreError> {
         self.index.load()
     }
+
+    /// Whether look-ups by key answer without [`Store::warm_up`]'s work.
+    #[must_use]
+    pub fn is_warm(&self) -> bool {
+        self.index.is_loaded()
+    }
 }
 
 fn spawn(

@@ -10,9 +10,10 @@ mod jobs;
 mod values;
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use ipvm_scheduler::{Bounds, Command, Dag, Ending, Event, RunId, Scheduler, Verdict};
 use ipvm_store::ReceiptId;
@@ -34,6 +35,10 @@ const UNDER_WAY: u32 = 64;
 /// and few enough to be durable within some milliseconds.
 const VOLATILE: u32 = 192;
 
+/// Longest that a run which is resumed waits for the keys of the newest receipts: those of most stores are there
+/// sooner, and a store that was killed under full load has up to hundreds of thousands.
+const WARM_UP_WAIT: Duration = Duration::from_millis(20);
+
 /// What the workers need to know of a run.
 #[derive(Debug)]
 pub(crate) struct Order {
@@ -42,6 +47,9 @@ pub(crate) struct Order {
     pub(crate) run: ipvm_store::RunId,
     /// Whether results may be looked up.
     pub(crate) memo: bool,
+    /// Whether the run goes on where an earlier process left it: its steps that are on record are known without a
+    /// look-up, and the others are not worth waiting for the keys of a large store.
+    pub(crate) resumed: bool,
     /// Whether a pure step may start on results that are not yet durable.
     pub(crate) share_commits: bool,
     /// Set when the run is stopped or has failed.
@@ -132,6 +140,8 @@ struct State {
     /// Workers that wait for a job.
     idle: usize,
     workers: Vec<JoinHandle<()>>,
+    /// Reads the newest receipts' keys, while a run that is resumed goes on.
+    warming: Option<JoinHandle<()>>,
     /// Set when the home is being closed.
     leaving: bool,
 }
@@ -172,6 +182,7 @@ impl Crew {
                 last_run: 0,
                 idle: 0,
                 workers: Vec::new(),
+                warming: None,
                 leaving: false,
             }),
             work: Condvar::new(),
@@ -211,6 +222,27 @@ impl Crew {
         Ok(run)
     }
 
+    /// Has the keys of the newest receipts read in the background, and waits for it, but not long.
+    pub(crate) fn warm_up(&self) {
+        let Some(core) = self.0.core.upgrade() else {
+            return;
+        };
+        let (done, is_done) = channel::<()>();
+        let warm_up = move || {
+            // Where it fails, or does not start, the first look-up does the work and says what is wrong.
+            drop(core.store().warm_up());
+            drop(core);
+            drop(done);
+        };
+        let name = thread::Builder::new().name("ipvm-warm-up".into());
+        let started = name.spawn(warm_up).ok();
+        let before = std::mem::replace(&mut self.0.lock().warming, started);
+        if let Some(before) = before {
+            let _ = before.join();
+        }
+        let _ = is_done.recv_timeout(WARM_UP_WAIT);
+    }
+
     /// Starts nothing more of a run, and stops what is being executed.
     pub(crate) fn stop(&self, run: RunId) {
         let mut state = self.0.lock();
@@ -230,15 +262,16 @@ impl Crew {
 
 impl Drop for Crew {
     fn drop(&mut self) {
-        let workers = {
+        let threads: Vec<JoinHandle<()>> = {
             let mut state = self.0.lock();
             state.leaving = true;
-            std::mem::take(&mut state.workers)
+            let workers = std::mem::take(&mut state.workers);
+            workers.into_iter().chain(state.warming.take()).collect()
         };
         self.0.work.notify_all();
-        for worker in workers {
+        for thread in threads {
             // A worker that panicked has failed its run; there is nothing left to wait for.
-            let _ = worker.join();
+            let _ = thread.join();
         }
     }
 }

@@ -1,19 +1,20 @@
 //! All tasks of a file in their order, and the steps of a workflow made of them.
 
 use super::compiler::Compiler;
+use super::document::{At, Document};
 use super::file::{File, Spec};
 use super::labels::Instance;
 use super::link::{Made, Prepared};
-use super::problem::MAX_DIAGNOSTICS;
-use crate::plan::EncodedStep;
+use super::problem::{MAX_DIAGNOSTICS, Problem};
+use crate::plan::{self, EncodedStep, Plan};
 use crate::task::Task;
-use crate::workflow::MAX_WORKFLOW_BYTES;
+use crate::workflow::{MAX_WORKFLOW_BYTES, Workflow, WorkflowError};
+use ipvm_ipld::{cid_of, codec, digest_of};
 use ipvm_ucan::Did;
 
 /// The steps of a workflow, with what else is known of them.
 pub(crate) struct Steps {
-    /// In the order of their labels.
-    pub(crate) steps: Vec<EncodedStep>,
+    pub(crate) plan: Plan,
     /// Steps, by instance.
     pub(crate) numbers: Vec<u32>,
 }
@@ -33,7 +34,12 @@ pub(crate) struct Parts<'a, 'd> {
 impl<'d> Compiler<'d, '_> {
     /// Makes the tasks, each after those that it awaits, then all that may refer to any of them. `None` if
     /// something has been reported.
-    pub(crate) fn steps(&mut self, parts: Parts<'_, 'd>, order: &[u32]) -> Option<Steps> {
+    pub(crate) fn steps(
+        &mut self,
+        parts: Parts<'_, 'd>,
+        order: &[u32],
+        head: Workflow,
+    ) -> Option<Steps> {
         let count = parts.instances.len();
         let mut made: Vec<Option<Made>> = vec![None; count];
         let mut failed = vec![0; parts.prepared.len()];
@@ -47,7 +53,8 @@ impl<'d> Compiler<'d, '_> {
                 },
             )?;
             if let Some(made_here) = made_here {
-                *self.tasks.get_mut(index)? = Some(*made_here.block.cid());
+                let cid = cid_of(codec::DAG_CBOR, &made_here.bytes);
+                *self.tasks.get_mut(index)? = digest_of(&cid);
                 *made.get_mut(index)? = Some(made_here);
             }
         }
@@ -72,7 +79,7 @@ impl<'d> Compiler<'d, '_> {
             }
         }
         if self.report.is_empty() {
-            self.sorted(parts, made, undo)
+            self.sorted(parts, made, undo, head)
         } else {
             None
         }
@@ -107,39 +114,47 @@ impl<'d> Compiler<'d, '_> {
 
     /// The steps by label, and so by number.
     fn sorted(
-        &self,
+        &mut self,
         parts: Parts<'_, 'd>,
-        made: Vec<Option<Made>>,
-        undo: Vec<Option<Task>>,
+        mut made: Vec<Option<Made>>,
+        mut undo: Vec<Option<Task>>,
+        head: Workflow,
     ) -> Option<Steps> {
-        let mut sorted = Vec::with_capacity(made.len());
-        let undo = undo.into_iter().chain(std::iter::repeat(None));
-        for (index, ((instance, made), undo)) in
-            (0..).zip(parts.instances.iter().zip(made).zip(undo))
-        {
-            let made = made?;
-            let ready = parts.prepared.get(instance.spec)?;
-            let (cid, task) = made.block.into_parts();
+        let labels = parts.instances.iter().map(|one| self.labels.name(one));
+        let mut sorted: Vec<(String, u32)> = labels.zip(0..).collect();
+        sorted.sort_unstable();
+        let mut numbers = vec![0; sorted.len()];
+        for (number, (_, index)) in (0..).zip(&sorted) {
+            *numbers.get_mut(*index as usize)? = number;
+        }
+        let mut builder = plan::Builder::new(head);
+        for (label, index) in sorted {
+            // Taken out one by one, so that each is in memory but once.
+            let made = made.get_mut(index as usize)?.take()?;
+            let ready = parts.instances.get(index as usize)?.spec;
+            let ready = parts.prepared.get(ready)?;
             let step = EncodedStep {
-                label: self.labels.name(instance),
-                task: task.into_boxed_slice(),
-                cid,
+                label,
+                cid: self.task_of(index)?,
+                task: made.bytes,
                 class: made.class,
                 awaits: made.awaits,
                 config: ready.config.clone(),
                 rescue: ready.rescue.clone(),
-                undo,
+                undo: undo.get_mut(index as usize).and_then(Option::take),
             };
-            sorted.push((index, step));
+            self.encoded(builder.push(step))?;
         }
-        sorted.sort_by(|a: &(u32, EncodedStep), b| a.1.label.cmp(&b.1.label));
-        let mut numbers = vec![0; sorted.len()];
-        for (number, (index, _)) in (0..).zip(&sorted) {
-            *numbers.get_mut(*index as usize)? = number;
-        }
-        Some(Steps {
-            steps: sorted.into_iter().map(|(_, step)| step).collect(),
-            numbers,
-        })
+        let plan = self.encoded(builder.finish())?;
+        Some(Steps { plan, numbers })
+    }
+
+    /// Reports what cannot be encoded.
+    fn encoded<T>(&mut self, made: Result<T, WorkflowError>) -> Option<T> {
+        let problem = |e: WorkflowError| Problem::Encode {
+            message: e.to_string(),
+        };
+        made.map_err(|e| self.report.add(At::Node(Document::ROOT), problem(e)))
+            .ok()
     }
 }

@@ -10,7 +10,7 @@ use super::similar;
 use super::sources::World;
 use super::values::{Budget, Place, Scope};
 use crate::workflow::{MAX_LABEL_BYTES, MAX_TASKS};
-use ipvm_ipld::{Cid, Ipld};
+use ipvm_ipld::{Cid, DIGEST_BYTES, Ipld, cid_of_digest, codec};
 use std::collections::{BTreeMap, HashMap};
 
 /// Bytes that a number adds to a label at most: `[99999]`.
@@ -26,8 +26,8 @@ pub(crate) struct Compiler<'d, 's> {
     pub(crate) world: World<'s>,
     pub(crate) labels: Labels<'d>,
     pub(crate) params: HashMap<&'d str, Param>,
-    /// Task CIDs by instance, as far as they are known.
-    pub(crate) tasks: Vec<Option<Cid>>,
+    /// Digests of Task CIDs by instance, as far as they are known.
+    pub(crate) tasks: Vec<Option<[u8; DIGEST_BYTES]>>,
     /// Size of all tasks so far, in bytes.
     pub(crate) bytes: usize,
 }
@@ -65,7 +65,8 @@ impl<'d, 's> Compiler<'d, 's> {
 
     /// The CID of an instance's task, if it is known.
     pub(crate) fn task_of(&self, instance: u32) -> Option<Cid> {
-        self.tasks.get(instance as usize).copied().flatten()
+        let digest = self.tasks.get(instance as usize)?.as_ref()?;
+        Some(cid_of_digest(codec::DAG_CBOR, digest))
     }
 
     /// Works out the params: their values in the file, or those of `--set` instead.

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::graph::{Lists, MAX_AWAITS, order};
 use crate::task::{Task, WASM_RUN, WasmCall, step_nonce};
 use crate::workflow::{Handler, MAX_ARGS_DEPTH, MAX_TASK_BYTES, MAX_WORKFLOW_BYTES};
-use ipvm_ipld::{Block, Cid, Ipld, Limits, cbor, kind_name};
+use ipvm_ipld::{Cid, Ipld, Limits, cbor, kind_name};
 use ipvm_ucan::promise::Await;
 use ipvm_ucan::{Command, Did};
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ enum Ready {
 /// A task that has been made. Only its encoding is kept: a hundred thousand decoded ones would fill the memory.
 #[derive(Clone)]
 pub(crate) struct Made {
-    pub(crate) block: Block,
+    pub(crate) bytes: Box<[u8]>,
     pub(crate) awaits: Vec<Await>,
     pub(crate) class: Class,
 }
@@ -43,7 +43,7 @@ pub(crate) struct Made {
 impl Made {
     /// The task itself; there always is one.
     fn task(&self) -> Option<Task> {
-        let value = cbor::decode(self.block.data(), Limits::default()).ok()?;
+        let value = cbor::decode(&self.bytes, Limits::default()).ok()?;
         Task::from_ipld(value).ok()
     }
 }
@@ -401,12 +401,12 @@ impl<'d> Compiler<'d, '_> {
                 return None;
             }
         };
-        let block = cbor::encode_block(&task.into_ipld());
-        let block = block.map_err(|e| self.report.add(at, encode(e.to_string())));
-        let block = block.ok()?;
+        let bytes = cbor::encode(&task.into_ipld());
+        let bytes = bytes.map_err(|e| self.report.add(at, encode(e.to_string())));
+        let bytes = bytes.ok()?;
         let before = self.bytes;
-        self.bytes += block.data().len();
-        if block.data().len() > MAX_TASK_BYTES {
+        self.bytes += bytes.len();
+        if bytes.len() > MAX_TASK_BYTES {
             self.report.add(
                 at,
                 Problem::TooLarge {
@@ -422,7 +422,7 @@ impl<'d> Compiler<'d, '_> {
             return None;
         }
         Some(Made {
-            block,
+            bytes: bytes.into_boxed_slice(),
             awaits,
             class,
         })

@@ -45,7 +45,7 @@ pub use similar::nearest;
 pub use sources::{ArgError, Base, FunctionError, SourceError, Sources};
 
 use crate::config::Config;
-use crate::plan::{self, EncodedStep, Plan};
+use crate::plan::Plan;
 use crate::task::NONCE_BYTES;
 use crate::workflow::{Handler, MAX_ROOT_BYTES, Workflow};
 use assemble::Parts;
@@ -206,9 +206,8 @@ impl<'d> Compiler<'d, '_> {
             owner,
             nonce: &nonce,
         };
-        let steps = self.steps(parts, &order?)?;
         let head = Workflow {
-            nonce,
+            nonce: nonce.clone(),
             meta,
             parent: None,
             roles,
@@ -217,27 +216,15 @@ impl<'d> Compiler<'d, '_> {
             steps: BTreeMap::new(),
             rescue,
         };
-        let plan = self.plan(head, steps.steps)?;
+        let steps = self.steps(parts, &order?, head)?;
         Some(Compiled {
             name: file.name.map(str::to_owned),
             labels: self.label_list(file, &steps.numbers),
             outputs: outputs(wanted, &steps.numbers),
             positions: positions(self.doc, file, instances, &steps.numbers),
             sources: BTreeMap::new(),
-            plan,
+            plan: steps.plan,
         })
-    }
-
-    fn plan(&mut self, head: Workflow, steps: Vec<EncodedStep>) -> Option<Plan> {
-        let mut builder = plan::Builder::new(head);
-        let mut steps = steps.into_iter();
-        let made = steps.try_for_each(|step| builder.push(step));
-        let problem = |e: crate::WorkflowError| Problem::Encode {
-            message: e.to_string(),
-        };
-        made.and_then(|()| builder.finish())
-            .map_err(|e| self.report.add(At::Node(Document::ROOT), problem(e)))
-            .ok()
     }
 
     /// `meta`, with the name.
