@@ -41,6 +41,7 @@ pub(crate) struct Entry {
 }
 
 /// Signs and commits the result of one step.
+#[derive(Clone, Copy)]
 pub(crate) struct Scribe<'a> {
     pub(crate) node: &'a Node,
     pub(crate) shared: &'a Arc<Shared>,

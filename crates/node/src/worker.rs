@@ -13,7 +13,7 @@ use ipvm_workflow::content::SpillError;
 use ipvm_workflow::{Failure, LimitKind, Limits, WasmCall, content};
 
 use crate::content::StoreContent;
-use crate::crew::{Computed, Job, Order, Shared, Source, What, Work};
+use crate::crew::{Computed, Departure, Job, Order, Shared, Source, What, Work};
 use crate::memo::{Args, computation_of, resolve};
 use crate::record::{Kept, Place};
 use crate::scribe::{Entry, Scribe};
@@ -72,20 +72,26 @@ fn carry_out(node: &Node, shared: &Arc<Shared>, job: Job) -> Result<Option<Compu
         run: job.run,
         step: job.step,
     };
-    let (work, first) = match job.what {
+    let (mut found, mut first) = match job.what {
         What::Settle { because, cause } => return settle(scribe, because, cause).map(Some),
-        What::LookUp { inputs, twin } => match look_up(scribe, &inputs, twin)? {
-            Found::Receipt(computed) => return Ok(Some(computed)),
-            Found::Nothing(work) => (work, true),
-        },
-        What::Again(work) => match look_up_again(scribe, work)? {
-            Found::Receipt(computed) => return Ok(Some(computed)),
-            Found::Nothing(work) => (work, false),
-        },
+        What::LookUp {
+            inputs,
+            twin,
+            landed,
+        } => (look_up(scribe, &inputs, twin, landed)?, true),
+        What::Again(work) => (look_up_again(scribe, work)?, false),
     };
-    match shared.missed(work, first) {
-        Some(work) => execute(node, shared, *work),
-        None => Ok(None),
+    loop {
+        let work = match found {
+            Found::Receipt(computed) => return Ok(Some(computed)),
+            Found::Nothing(work) => work,
+        };
+        match shared.missed(work, first) {
+            Departure::Execute(work) => return execute(node, shared, *work),
+            Departure::LookAgain(work) => found = look_up_again(scribe, work)?,
+            Departure::Later => return Ok(None),
+        }
+        first = false;
     }
 }
 
@@ -102,6 +108,7 @@ fn look_up(
     scribe: Scribe<'_>,
     inputs: &[(u32, Source)],
     twin: Option<Kept>,
+    landed: u64,
 ) -> Result<Found, NodeError> {
     let (node, order) = (scribe.node, scribe.order);
     let missing = || NodeError::Internal(format!("step {} is not in the workflow", scribe.step));
@@ -131,6 +138,7 @@ fn look_up(
         ran,
         args,
         limits,
+        landed,
     });
     by_computation(scribe, work)
 }

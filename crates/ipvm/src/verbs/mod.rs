@@ -21,7 +21,7 @@ use crate::fault::Code;
 /// Does what the user asked for.
 pub(crate) fn dispatch(context: &mut Context, verb: Verb) -> anyhow::Result<Code> {
     match verb {
-        Verb::Run(verb) => run::run(context, verb),
+        Verb::Run(verb) => run::run(context, &verb),
         Verb::Call(verb) => call::call(context, verb),
         Verb::Add(verb) => content::add(context, &verb),
         Verb::Ls(verb) => content::ls(context, &verb),

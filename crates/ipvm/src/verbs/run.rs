@@ -48,7 +48,7 @@ impl Ran {
 /// Most workflows that one command runs at once.
 const MAX_FILES: usize = 64;
 
-pub(crate) fn run(context: &mut Context, verb: Run) -> anyhow::Result<Code> {
+pub(crate) fn run(context: &mut Context, verb: &Run) -> anyhow::Result<Code> {
     if verb.files.len() > MAX_FILES {
         let message = format!("{} workflows are more than {MAX_FILES}", verb.files.len());
         return Err(Fault::usage(message, "run them in several commands").into());
@@ -169,18 +169,23 @@ fn carry_out_all(
     let follower = Follower::new(form, context.quiet, prepared.len(), cancel);
     let follower = Mutex::new(follower);
     let run = |number: usize, prepared: &Prepared| {
-        node.run(prepared, options, cancel, &mut |progress| {
+        let report = node.run(prepared, options, cancel, &mut |progress| {
             let mut follower = follower.lock().unwrap_or_else(PoisonError::into_inner);
             follower.observe(number, &progress);
-        })
+        });
+        report.map_err(Box::new)
     };
-    let reports: Vec<Result<RunReport, NodeError>> = match prepared {
+    let reports: Vec<Result<RunReport, Box<NodeError>>> = match prepared {
         [one] => vec![run(0, one)],
         several => std::thread::scope(|scope| {
             let threads = several.iter().enumerate();
             let threads = threads.map(|(number, one)| scope.spawn(move || run(number, one)));
             let threads: Vec<_> = threads.collect();
-            let gone = |_| NodeError::Internal("the thread of a run has panicked".into());
+            let gone = |_| {
+                Box::new(NodeError::Internal(
+                    "the thread of a run has panicked".into(),
+                ))
+            };
             let joined = threads
                 .into_iter()
                 .map(|thread| thread.join().map_err(gone)?);
@@ -192,7 +197,7 @@ fn carry_out_all(
         .unwrap_or_else(PoisonError::into_inner);
     let ran = reports.into_iter().map(|report| {
         Ok(Ran {
-            report: report?,
+            report: report.map_err(|error| *error)?,
             interrupted: interrupt.was_asked(),
         })
     });

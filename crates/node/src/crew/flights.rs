@@ -1,7 +1,7 @@
 //! Equal computations that are wanted at the same time, in one run or in several, are executed once: the others wait
 //! until the result is on record, and find it there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use ipvm_ipld::Cid;
@@ -23,7 +23,22 @@ pub(crate) struct Work {
     pub(crate) args: Args,
     pub(crate) computation: Cid,
     pub(crate) limits: Limits,
+    /// How many computations had landed when the look-up for this one began.
+    pub(crate) landed: u64,
 }
+
+/// What follows when nothing was found for a step.
+pub(crate) enum Departure {
+    /// Execute it now.
+    Execute(Box<Work>),
+    /// An equal computation has ended since the look-up began: look again.
+    LookAgain(Box<Work>),
+    /// Something else is to be done: an equal computation is under way, or the run is over.
+    Later,
+}
+
+/// Computations that have landed lately and are remembered: more than can land while one look-up goes on.
+const REMEMBERED: usize = 4_096;
 
 /// The computations that are being executed. There are no more of them, and of those that wait, than the scheduler
 /// keeps under way.
@@ -32,6 +47,10 @@ pub(super) struct Flights {
     under_way: HashMap<Cid, Flight>,
     /// Which computation a step executes.
     by_step: HashMap<(RunId, u32), Cid>,
+    /// How many have landed, and when the latest of them did.
+    landed: u64,
+    latest: HashMap<Cid, u64>,
+    order: VecDeque<Cid>,
 }
 
 #[derive(Default)]
@@ -40,28 +59,56 @@ struct Flight {
 }
 
 impl Flights {
-    /// Begins a computation and gives the work back; or keeps it, if an equal one is under way. Work that may not use
-    /// what others have computed is always begun.
-    pub(super) fn depart(&mut self, work: Box<Work>) -> Option<Box<Work>> {
-        match self.under_way.get_mut(&work.computation) {
-            Some(flight) if work.order.memo => {
-                flight.waiting.push(*work);
-                None
-            }
-            Some(_) => Some(work),
-            None => {
-                self.under_way.insert(work.computation, Flight::default());
-                self.by_step.insert((work.run, work.step), work.computation);
-                Some(work)
-            }
-        }
+    /// How many computations have landed so far.
+    pub(super) fn landed(&self) -> u64 {
+        self.landed
     }
 
-    /// A step has ended, or was given up: what waited for its computation.
+    /// Begins a computation, or keeps the work if an equal one is under way. Work that may not use what others have
+    /// computed is always begun.
+    pub(super) fn depart(&mut self, mut work: Box<Work>) -> Departure {
+        if !work.order.memo {
+            return Departure::Execute(work);
+        }
+        if let Some(flight) = self.under_way.get_mut(&work.computation) {
+            flight.waiting.push(*work);
+            return Departure::Later;
+        }
+        // One that landed between the look-up and now has left a receipt that the look-up could not see.
+        let latest = self.latest.get(&work.computation);
+        let forgotten = self.landed.saturating_sub(work.landed) > REMEMBERED as u64;
+        if forgotten || latest.is_some_and(|latest| *latest > work.landed) {
+            work.landed = self.landed;
+            return Departure::LookAgain(work);
+        }
+        self.under_way.insert(work.computation, Flight::default());
+        self.by_step.insert((work.run, work.step), work.computation);
+        Departure::Execute(work)
+    }
+
+    /// A step has ended, or was given up: what waited for its computation, to look again.
     pub(super) fn land(&mut self, run: RunId, step: u32) -> Vec<Work> {
-        let computation = self.by_step.remove(&(run, step));
-        let flight = computation.and_then(|computation| self.under_way.remove(&computation));
-        flight.map(|flight| flight.waiting).unwrap_or_default()
+        let Some(computation) = self.by_step.remove(&(run, step)) else {
+            return Vec::new();
+        };
+        self.landed += 1;
+        self.latest.insert(computation, self.landed);
+        self.order.push_back(computation);
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+            && self
+                .latest
+                .get(&oldest)
+                .is_some_and(|latest| latest + REMEMBERED as u64 <= self.landed)
+        {
+            self.latest.remove(&oldest);
+        }
+        let flight = self.under_way.remove(&computation);
+        let mut waiting = flight.map(|flight| flight.waiting).unwrap_or_default();
+        for work in &mut waiting {
+            work.landed = self.landed;
+        }
+        waiting
     }
 
     /// Takes out the steps of a run that wait.

@@ -25,7 +25,7 @@ use crate::node::Core;
 use crate::record::{Kept, Place, Record};
 use crate::{Node, NodeError, worker};
 use flights::Flights;
-pub(crate) use flights::Work;
+pub(crate) use flights::{Departure, Work};
 use jobs::{Jobs, Task};
 use values::Values;
 
@@ -102,6 +102,8 @@ pub(crate) enum What {
         inputs: Vec<(u32, Source)>,
         /// What the first of several steps with the same task ended with.
         twin: Option<Kept>,
+        /// How many computations have landed so far.
+        landed: u64,
     },
     /// The same again, after an equal computation has ended.
     Again(Box<Work>),
@@ -310,18 +312,20 @@ impl Shared {
 
     /// A step of which no receipt was found: its work is given back, to be executed now, unless the run is stopped or
     /// an equal computation is under way. `first` is false for one that waited for such a computation.
-    pub(crate) fn missed(self: &Arc<Self>, work: Box<Work>, first: bool) -> Option<Box<Work>> {
+    pub(crate) fn missed(self: &Arc<Self>, work: Box<Work>, first: bool) -> Departure {
         let (run, step) = (work.run, work.step);
         let mut state = self.lock();
         if first && !self.may_execute(&mut state, run, step) {
-            return None;
+            return Departure::Later;
         }
         if !state.runs.contains_key(&run) {
-            return None;
+            return Departure::Later;
         }
-        let work = state.flights.depart(work)?;
-        feed(&state, run, News::Started(step));
-        Some(work)
+        let departure = state.flights.depart(work);
+        if matches!(departure, Departure::Execute(_)) {
+            feed(&state, run, News::Started(step));
+        }
+        departure
     }
 
     /// Has the scheduler decide what follows a miss.
@@ -545,7 +549,12 @@ fn job(state: &mut State, run: RunId, task: Task) -> Result<Job, NodeError> {
             }
             let twin = graph.twin(step);
             let twin = if twin == step { None } else { kept(twin) };
-            What::LookUp { inputs, twin }
+            let landed = state.flights.landed();
+            What::LookUp {
+                inputs,
+                twin,
+                landed,
+            }
         }
         Task::Again(work) => What::Again(work),
         Task::Settle { because, .. } => What::Settle {

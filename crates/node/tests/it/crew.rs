@@ -252,13 +252,14 @@ fn a_small_run_beside_a_wide_one_is_not_starved() {
                     begin.take();
                 }
             })
+            .unwrap()
         });
         // Disconnected once the first of the wide run's tasks is told: all the others are in the queue.
         assert!(begun.recv().is_err());
         let small = run_told(&node, &small, &options).0;
         let beside = ended.load(Ordering::SeqCst);
         assert_eq!((small.status, small.executed), (RunState::Ok, 5));
-        (wide.join().unwrap().unwrap(), beside)
+        (wide.join().unwrap(), beside)
     });
     assert_eq!(
         (report.status, report.executed),
