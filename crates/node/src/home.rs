@@ -13,7 +13,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use ipvm_ucan::{Delegation, DelegationPayload, Keypair};
+use ipvm_ucan::{Delegation, DelegationPayload, Keypair, Policy};
 use zeroize::Zeroizing;
 
 use crate::NodeError;
@@ -135,7 +135,7 @@ fn delegate(owner: &Keypair, agent: &Keypair) -> Result<Delegation, NodeError> {
         aud: agent.did().clone(),
         sub: Some(owner.did().clone()),
         cmd: "/".parse()?,
-        pol: Vec::new(),
+        pol: Policy::none(),
         nonce,
         meta: None,
         nbf: None,

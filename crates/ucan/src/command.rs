@@ -39,6 +39,12 @@ pub enum CommandError {
 }
 
 impl Command {
+    /// A command that is written in this crate, and is one.
+    pub(crate) fn constant(text: &'static str) -> Self {
+        debug_assert!(text.parse::<Self>().is_ok());
+        Self(text.into())
+    }
+
     /// The command as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

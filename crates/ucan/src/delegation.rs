@@ -1,12 +1,14 @@
 //! Delegations: one principal gives another the right to a command on a subject (UCAN Delegation 1.0.0).
 
 use crate::command::Command;
-use crate::did::Did;
-use crate::envelope::{Envelope, Tag, as_safe_int, did, nullable, require_safe};
+use crate::did::{Did, KeyResolver};
+use crate::envelope::{Envelope, Reading, Tag, Versions, as_safe_int, nullable, require_safe};
 use crate::error::{EncodeError, Malformed, SignatureError};
 use crate::keypair::Keypair;
+use crate::policy::Policy;
+use crate::varsig::Algorithm;
 use crate::{MAX_DELEGATION_BYTES, require_issuer};
-use ipvm_ipld::fields::{Fields, as_bytes, as_list, as_map, as_string};
+use ipvm_ipld::fields::{Fields, as_bytes, as_map, as_string};
 use ipvm_ipld::{Cid, Ipld};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ pub struct DelegationPayload {
     /// The right to what.
     pub cmd: Command,
     /// Conditions on the args of invocations.
-    pub pol: Vec<Ipld>,
+    pub pol: Policy,
     /// Makes delegations with otherwise equal content differ.
     pub nonce: Vec<u8>,
     /// Anything else, of no meaning for authority.
@@ -67,17 +69,54 @@ impl Delegation {
     /// # Errors
     /// See [`Malformed`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let (envelope, payload) = Envelope::open(bytes, Tag::Delegation, MAX_DELEGATION_BYTES)?;
-        let payload = DelegationPayload::from_ipld(payload)?;
+        Self::decode_in(bytes, &Reading::default())
+    }
+
+    /// As [`Self::decode`], of more versions.
+    ///
+    /// # Errors
+    /// See [`Malformed`].
+    pub fn decode_versions(bytes: &[u8], versions: Versions) -> Result<Self, Malformed> {
+        Self::decode_in(bytes, &Reading::of(versions))
+    }
+
+    pub(crate) fn decode_in(bytes: &[u8], reading: &Reading<'_>) -> Result<Self, Malformed> {
+        let (envelope, payload) = Envelope::open(
+            bytes,
+            Tag::Delegation,
+            MAX_DELEGATION_BYTES,
+            reading.versions,
+        )?;
+        let payload = DelegationPayload::from_ipld(payload, reading)?;
         Ok(Self(Arc::new(Token { envelope, payload })))
     }
 
-    /// Checks the issuer's signature; the answer is remembered.
+    /// Checks the issuer's signature, if the issuer is a `did:key`; the answer is remembered.
     ///
     /// # Errors
     /// See [`SignatureError`].
     pub fn verify_signature(&self) -> Result<(), SignatureError> {
         self.0.envelope.verify(&self.0.payload.iss)
+    }
+
+    /// Checks the issuer's signature, with the keys that a resolver knows at a time in seconds since the epoch.
+    ///
+    /// # Errors
+    /// See [`SignatureError`].
+    pub fn verify_signature_with(
+        &self,
+        resolver: &dyn KeyResolver,
+        at: i64,
+    ) -> Result<(), SignatureError> {
+        self.0
+            .envelope
+            .verify_with(&self.0.payload.iss, resolver, at)
+    }
+
+    /// The algorithm of the signature.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.0.envelope.algorithm()
     }
 
     /// The token's bytes, as received or signed.
@@ -107,7 +146,7 @@ impl DelegationPayload {
             ("aud".to_owned(), text(&self.aud)),
             ("sub".to_owned(), self.sub.as_ref().map_or(Ipld::Null, text)),
             ("cmd".to_owned(), Ipld::String(self.cmd.as_str().to_owned())),
-            ("pol".to_owned(), Ipld::List(self.pol.clone())),
+            ("pol".to_owned(), self.pol.to_ipld()),
             ("nonce".to_owned(), Ipld::Bytes(self.nonce.clone())),
             (
                 "exp".to_owned(),
@@ -123,24 +162,22 @@ impl DelegationPayload {
         Ipld::Map(map)
     }
 
-    fn from_ipld(payload: Ipld) -> Result<Self, Malformed> {
+    fn from_ipld(payload: Ipld, reading: &Reading<'_>) -> Result<Self, Malformed> {
         let mut fields = Fields::new(payload, "delegation")?;
+        let iss = reading.did_field(&mut fields, "iss", None)?;
         let sub = match nullable(&mut fields, "sub")? {
             None => None,
             Some(sub) => {
                 let text = as_string(sub, "delegation.sub")?;
-                Some(text.parse().map_err(|source| Malformed::Did {
-                    field: "sub",
-                    source,
-                })?)
+                Some(reading.did(&text, "sub", Some(&iss))?)
             }
         };
         let payload = Self {
-            iss: did(&mut fields, "iss", None)?,
-            aud: did(&mut fields, "aud", None)?,
+            aud: reading.did_field(&mut fields, "aud", Some(&iss))?,
+            iss,
             sub,
             cmd: fields.get("cmd", as_string)?.parse()?,
-            pol: fields.get("pol", as_list)?,
+            pol: Policy::from_ipld(fields.required("pol")?)?,
             nonce: fields.get("nonce", as_bytes)?,
             meta: fields.get_optional("meta", as_map)?,
             nbf: fields.get_optional("nbf", as_safe_int)?,

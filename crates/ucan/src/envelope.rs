@@ -2,17 +2,28 @@
 //!
 //! The signature covers the bytes of the second element exactly as they came; they are kept, never re-encoded.
 
-use crate::did::{Did, PublicKey};
+use crate::did::{Did, DidKeyOnly, KeyResolver, PublicKey, Purpose};
 use crate::error::{EncodeError, Malformed, SignatureError};
 use crate::keypair::Keypair;
-use crate::varsig;
+use crate::principals::Principals;
+use crate::signature::VerifyingKey;
+use crate::varsig::{self, Algorithm};
 use crate::{MAX_DEPTH, MAX_SAFE_INT};
-use ed25519_dalek::{Signature, VerifyingKey};
 use ipvm_ipld::fields::{FieldError, Fields, as_bytes, as_int, as_list, as_map, as_string};
 use ipvm_ipld::{Cid, Ipld, Limits, cbor, cid_of, codec};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::OnceLock;
+
+/// Which versions of the token formats are read. Signed is always 1.0.0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Versions {
+    /// 1.0.0 only.
+    #[default]
+    Stable,
+    /// Also 1.0.0-rc.1, with the Ed25519 headers of the varsig drafts of that time.
+    StableAndRc1,
+}
 
 /// What a token is: the key of its payload in the envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +39,69 @@ impl Tag {
             Self::Invocation => "ucan/inv@1.0.0",
         }
     }
+
+    fn rc1(self) -> &'static str {
+        match self {
+            Self::Delegation => "ucan/dlg@1.0.0-rc.1",
+            Self::Invocation => "ucan/inv@1.0.0-rc.1",
+        }
+    }
+
+    /// Whether the key of a payload says that it is this.
+    pub(crate) fn is(self, found: &str, versions: Versions) -> bool {
+        found == self.key() || versions == Versions::StableAndRc1 && found == self.rc1()
+    }
+
+    fn purpose(self) -> Purpose {
+        match self {
+            Self::Delegation => Purpose::Delegate,
+            Self::Invocation => Purpose::Invoke,
+        }
+    }
+}
+
+/// How tokens are read: which versions, and with which principals at hand.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Reading<'a> {
+    pub(crate) versions: Versions,
+    pub(crate) principals: Option<&'a Principals>,
+}
+
+impl Reading<'_> {
+    pub(crate) fn of(versions: Versions) -> Self {
+        Self {
+            versions,
+            principals: None,
+        }
+    }
+
+    /// Reads a principal out of a payload. Where it is the same as one `known`, it is not parsed again.
+    pub(crate) fn did(
+        &self,
+        text: &str,
+        field: &'static str,
+        known: Option<&Did>,
+    ) -> Result<Did, Malformed> {
+        if let Some(known) = known.filter(|known| known.as_str() == text) {
+            return Ok(known.clone());
+        }
+        let parsed = match self.principals {
+            Some(principals) => principals.parse(text),
+            None => text.parse(),
+        };
+        parsed.map_err(|source| Malformed::Did { field, source })
+    }
+
+    /// As [`Self::did`], of a field that must be there.
+    pub(crate) fn did_field(
+        &self,
+        fields: &mut Fields,
+        field: &'static str,
+        known: Option<&Did>,
+    ) -> Result<Did, Malformed> {
+        let text = fields.get(field, as_string)?;
+        self.did(&text, field, known)
+    }
 }
 
 /// The bytes of a token and where its parts are.
@@ -35,9 +109,11 @@ impl Tag {
 pub(crate) struct Envelope {
     bytes: Vec<u8>,
     cid: Cid,
+    tag: Tag,
+    algorithm: Algorithm,
     signature: Range<usize>,
     signed: Range<usize>,
-    /// Whether the signature is right: a function of the bytes alone, so it is computed at most once.
+    /// Whether the signature of a `did:key` is right: a function of the bytes alone, so it is computed at most once.
     verified: OnceLock<Result<(), SignatureError>>,
 }
 
@@ -49,10 +125,14 @@ impl Envelope {
         payload: Ipld,
         limit: usize,
     ) -> Result<Self, EncodeError> {
+        let algorithm = key.algorithm();
+        let header = varsig::header(algorithm).to_vec();
         let signed = Ipld::Map(BTreeMap::from([
-            ("h".to_owned(), Ipld::Bytes(varsig::ED25519.to_vec())),
+            ("h".to_owned(), Ipld::Bytes(header)),
             (tag.key().to_owned(), payload),
         ]));
+        // One level is the envelope's own.
+        require_depth(&signed, MAX_DEPTH - 1)?;
         let signed = cbor::encode(&signed)?;
         let signature = key.sign(&signed);
         let mut bytes =
@@ -74,6 +154,8 @@ impl Envelope {
         Ok(Self {
             bytes,
             cid,
+            tag,
+            algorithm,
             signature: from..to,
             signed,
             verified: OnceLock::from(Ok(())),
@@ -81,7 +163,12 @@ impl Envelope {
     }
 
     /// Takes a token apart: gives the payload, of which nothing is known yet but that it is canonical.
-    pub(crate) fn open(bytes: &[u8], tag: Tag, limit: usize) -> Result<(Self, Ipld), Malformed> {
+    pub(crate) fn open(
+        bytes: &[u8],
+        tag: Tag,
+        limit: usize,
+        versions: Versions,
+    ) -> Result<(Self, Ipld), Malformed> {
         if bytes.len() > limit {
             return Err(Malformed::TooLarge {
                 bytes: bytes.len(),
@@ -103,27 +190,38 @@ impl Envelope {
         let header = parts
             .remove("h")
             .ok_or(Malformed::Envelope("the varsig header \"h\" is missing"))?;
-        let payload = match (parts.remove(tag.key()), parts.into_keys().next()) {
-            (Some(payload), None) => payload,
-            (None, Some(found)) => {
+        let header = as_bytes(header, "h")?;
+        let (payload, algorithm) = match parts.pop_first() {
+            Some((_, payload)) if !parts.is_empty() => {
+                drop(payload);
+                return Err(Malformed::Envelope(
+                    "there must be the header \"h\" and one payload",
+                ));
+            }
+            Some((found, payload)) if found == tag.key() => (payload, varsig::read(&header)?),
+            Some((found, payload)) if found == tag.rc1() && versions == Versions::StableAndRc1 => {
+                (payload, varsig::read_draft(&header)?)
+            }
+            Some((found, _)) => {
                 return Err(Malformed::Tag {
                     expected: tag.key(),
                     found,
                 });
             }
-            _ => {
+            None => {
                 return Err(Malformed::Envelope(
                     "there must be the header \"h\" and one payload",
                 ));
             }
         };
-        varsig::require_ed25519(&as_bytes(header, "h")?).map_err(Malformed::Algorithm)?;
         // Canonical form leaves no choice: the head of the list takes one byte, then comes the signature.
         let from = LIST_OF_TWO.len() + head_bytes(signature);
         let to = from + signature;
         let envelope = Self {
             cid: cid_of(codec::DAG_CBOR, bytes),
             bytes: bytes.to_vec(),
+            tag,
+            algorithm,
             signature: from..to,
             signed: to..bytes.len(),
             verified: OnceLock::new(),
@@ -139,24 +237,83 @@ impl Envelope {
         self.cid
     }
 
-    /// Checks the signature. `issuer` is the one that the payload names: always the same for one envelope.
-    pub(crate) fn verify(&self, issuer: &Did) -> Result<(), SignatureError> {
-        *self.verified.get_or_init(|| self.check(issuer))
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        self.algorithm
     }
 
-    fn check(&self, issuer: &Did) -> Result<(), SignatureError> {
-        let PublicKey::Ed25519(key) = issuer.key() else {
-            return Err(SignatureError::OtherKeyType);
+    /// Checks the signature of a `did:key`. `issuer` is the one that the payload names: always the same for one envelope.
+    pub(crate) fn verify(&self, issuer: &Did) -> Result<(), SignatureError> {
+        self.verify_with(issuer, &DidKeyOnly, 0)
+    }
+
+    /// Checks the signature, with the keys that the issuer had at a time.
+    pub(crate) fn verify_with(
+        &self,
+        issuer: &Did,
+        resolver: &dyn KeyResolver,
+        at: i64,
+    ) -> Result<(), SignatureError> {
+        if let Some(key) = issuer.verifying_key() {
+            return self
+                .verified
+                .get_or_init(|| self.check(issuer.key(), key))
+                .clone();
+        }
+        // What a document says may change, so the answer is not kept.
+        let keys = resolver.keys(issuer, self.tag.purpose(), at)?;
+        let mut last = SignatureError::NoKey {
+            did: issuer.to_string(),
+            relationship: self.tag.purpose().relationship(),
+            algorithm: self.algorithm,
         };
+        for key in keys
+            .iter()
+            .filter(|key| key.algorithm() == Some(self.algorithm))
+        {
+            match self.check(Some(key), VerifyingKey::from_public(key).as_ref()) {
+                Ok(()) => return Ok(()),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn check(
+        &self,
+        key: Option<&PublicKey>,
+        verifying: Option<&VerifyingKey>,
+    ) -> Result<(), SignatureError> {
+        let Some(verifying) = verifying else {
+            return Err(match key {
+                Some(key) if key.algorithm().is_none() => {
+                    SignatureError::Unsupported(key.type_name())
+                }
+                _ => SignatureError::NotAKey(key.map_or("", PublicKey::type_name)),
+            });
+        };
+        if verifying.algorithm() != self.algorithm {
+            return Err(SignatureError::OtherKeyType {
+                header: self.algorithm,
+                key: verifying.algorithm(),
+            });
+        }
         let signature = self.bytes.get(self.signature.clone()).unwrap_or_default();
         let signed = self.bytes.get(self.signed.clone()).unwrap_or_default();
-        let signature = Signature::from_slice(signature).map_err(|_| SignatureError::Length {
-            bytes: signature.len(),
-        })?;
-        let key = VerifyingKey::from_bytes(key).map_err(|_| SignatureError::NotAKey)?;
-        // Strict: refuses weak keys and the second forms of a signature, which others could make without the key.
-        key.verify_strict(signed, &signature)
-            .map_err(|_| SignatureError::Wrong)
+        verifying.verify(signed, signature)
+    }
+}
+
+/// Refuses what is nested deeper than `levels`.
+fn require_depth(value: &Ipld, levels: usize) -> Result<(), EncodeError> {
+    match value {
+        _ if levels == 0 => Err(EncodeError::Encoding(cbor::EncodeError::TooDeep)),
+        Ipld::List(items) => items
+            .iter()
+            .try_for_each(|item| require_depth(item, levels - 1)),
+        Ipld::Map(map) => map
+            .values()
+            .try_for_each(|item| require_depth(item, levels - 1)),
+        _ => Ok(()),
     }
 }
 
@@ -197,21 +354,6 @@ pub(crate) fn require_safe(field: &'static str, value: Option<i64>) -> Result<()
             Err(EncodeError::Range { field, value })
         }
         _ => Ok(()),
-    }
-}
-
-/// Reads a principal out of a payload. Where it is the same as one `known`, it is not parsed again.
-pub(crate) fn did(
-    fields: &mut Fields,
-    field: &'static str,
-    known: Option<&Did>,
-) -> Result<Did, Malformed> {
-    let text = fields.get(field, as_string)?;
-    match known {
-        Some(known) if known.as_str() == text => Ok(known.clone()),
-        _ => text
-            .parse()
-            .map_err(|source| Malformed::Did { field, source }),
     }
 }
 

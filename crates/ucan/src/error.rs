@@ -1,7 +1,9 @@
 //! What can be wrong with tokens.
 
 use crate::command::CommandError;
-use crate::did::DidError;
+use crate::did::{DidError, ResolveError};
+use crate::policy::{NotMet, PolicyError};
+use crate::varsig::{Algorithm, VarsigError};
 use crate::verify::Kind;
 use ipvm_ipld::cbor;
 use ipvm_ipld::fields::FieldError;
@@ -32,8 +34,8 @@ pub enum Malformed {
         found: String,
     },
     /// A signature of another kind.
-    #[error("signatures {0} are not supported; the supported ones are Ed25519 over DAG-CBOR")]
-    Algorithm(String),
+    #[error("h: {0}; those with Ed25519, P-256 and secp256k1 over DAG-CBOR are")]
+    Varsig(#[from] VarsigError),
     /// A field is missing, unknown or of the wrong kind.
     #[error(transparent)]
     Field(#[from] FieldError),
@@ -48,6 +50,9 @@ pub enum Malformed {
     /// Not a command.
     #[error("cmd: {0}")]
     Command(#[from] CommandError),
+    /// Not a policy.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// Too many proofs.
     #[error("the invocation names {found} proofs; at most {limit} are accepted")]
     Chain {
@@ -59,6 +64,9 @@ pub enum Malformed {
     /// An invocation that is not the receipt it should be.
     #[error("the invocation is not a receipt: {0}")]
     Receipt(&'static str),
+    /// An invocation that is not the revocation it should be.
+    #[error("the invocation is not a revocation: {0}")]
+    Revocation(&'static str),
 }
 
 impl Malformed {
@@ -72,7 +80,9 @@ impl Malformed {
                 | cbor::DecodeError::TooDeep { .. }
                 | cbor::DecodeError::TooMany { .. },
             ) => Kind::TooLarge,
-            Self::Algorithm(_) => Kind::Unsupported,
+            Self::Varsig(VarsigError::Form(_)) => Kind::Malformed,
+            Self::Varsig(_) => Kind::Unsupported,
+            Self::Policy(error) if error.is_limit() => Kind::TooLarge,
             Self::Did {
                 source: DidError::Method(_) | DidError::KeyType { .. },
                 ..
@@ -81,6 +91,21 @@ impl Malformed {
             Self::Tag { found, .. } if crate::is_known_tag(found) => Kind::InvalidClaim,
             Self::Tag { found, .. } if found.starts_with("ucan/") => Kind::Unsupported,
             _ => Kind::Malformed,
+        }
+    }
+}
+
+impl Malformed {
+    /// The field of the token that is wrong, if it is one.
+    #[must_use]
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Did { field, .. } => Some(field),
+            Self::Command(_) => Some("cmd"),
+            Self::Policy(_) => Some("pol"),
+            Self::Chain { .. } => Some("prf"),
+            Self::Varsig(_) => Some("h"),
+            _ => None,
         }
     }
 }
@@ -117,6 +142,18 @@ pub enum EncodeError {
         /// Its value.
         value: i64,
     },
+    /// Not a policy that could be read again.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// Something that nobody would accept.
+    #[error("{0}")]
+    Form(&'static str),
+    /// Args that misuse a key of promises.
+    #[error("args: {0}")]
+    Promise(#[from] crate::promise::PromiseError),
+    /// Args that a policy of the proofs forbids.
+    #[error("a proof does not allow these args: {0}")]
+    NotMet(#[from] NotMet),
     /// Too many proofs.
     #[error("the invocation would name {found} proofs; at most {limit} are accepted")]
     Chain {
@@ -128,20 +165,44 @@ pub enum EncodeError {
 }
 
 /// Why a signature is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// It has not 64 bytes.
-    #[error("the signature is {bytes} bytes long; those of Ed25519 have 64")]
+    #[error("the signature is {bytes} bytes long; those of Ed25519, P-256 and secp256k1 have 64")]
     Length {
         /// Its length.
         bytes: usize,
     },
     /// The issuer has a key of another type than the header says.
-    #[error("the header says Ed25519, but the issuer has a key of another type")]
-    OtherKeyType,
-    /// The issuer's DID is not a point of the curve.
-    #[error("the issuer's DID does not name a valid Ed25519 key")]
-    NotAKey,
+    #[error("the header says {header}, but the issuer has a key of another type, {key}")]
+    OtherKeyType {
+        /// What the header says.
+        header: Algorithm,
+        /// What the issuer has.
+        key: Algorithm,
+    },
+    /// The issuer has a key with which nothing can be signed here.
+    #[error("the issuer has a key of the type {0}, and such signatures are not supported")]
+    Unsupported(&'static str),
+    /// The issuer's key is not a point of the curve.
+    #[error("the issuer's DID does not name a valid {0} key")]
+    NotAKey(&'static str),
+    /// The second form of an ECDSA signature, which others can make without the key.
+    #[error("the signature has a high s; only the form with the low s is accepted")]
+    HighS,
+    /// The issuer's document has no key for this.
+    #[error("the DID document of {did} has no {algorithm} key under {relationship}")]
+    NoKey {
+        /// The issuer.
+        did: String,
+        /// The relationship that was looked under.
+        relationship: &'static str,
+        /// The algorithm that the header names.
+        algorithm: Algorithm,
+    },
+    /// The issuer's keys are not known.
+    #[error(transparent)]
+    Unresolved(#[from] ResolveError),
     /// It is not the issuer's signature of these bytes.
     #[error("the signature is not that of the issuer over these bytes")]
     Wrong,

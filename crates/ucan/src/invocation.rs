@@ -1,13 +1,14 @@
 //! Invocations: a principal asks for a task to be done, and shows its right to ask (UCAN Invocation 1.0.0).
 
 use crate::command::Command;
-use crate::did::Did;
-use crate::envelope::{Envelope, Tag, as_safe_int, did, nullable, require_safe};
+use crate::did::{Did, KeyResolver};
+use crate::envelope::{Envelope, Reading, Tag, Versions, as_safe_int, nullable, require_safe};
 use crate::error::{EncodeError, Malformed, SignatureError};
 use crate::keypair::Keypair;
+use crate::varsig::Algorithm;
 use crate::{MAX_CHAIN, MAX_INVOCATION_BYTES, require_issuer};
 use ipvm_ipld::fields::{Fields, as_bytes, as_link, as_links, as_map, as_string};
-use ipvm_ipld::{Cid, Ipld};
+use ipvm_ipld::{Cid, Ipld, cbor, cid_of, codec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -79,17 +80,54 @@ impl Invocation {
     /// # Errors
     /// See [`Malformed`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let (envelope, payload) = Envelope::open(bytes, Tag::Invocation, MAX_INVOCATION_BYTES)?;
-        let payload = InvocationPayload::from_ipld(payload)?;
+        Self::decode_in(bytes, &Reading::default())
+    }
+
+    /// As [`Self::decode`], of more versions.
+    ///
+    /// # Errors
+    /// See [`Malformed`].
+    pub fn decode_versions(bytes: &[u8], versions: Versions) -> Result<Self, Malformed> {
+        Self::decode_in(bytes, &Reading::of(versions))
+    }
+
+    pub(crate) fn decode_in(bytes: &[u8], reading: &Reading<'_>) -> Result<Self, Malformed> {
+        let (envelope, payload) = Envelope::open(
+            bytes,
+            Tag::Invocation,
+            MAX_INVOCATION_BYTES,
+            reading.versions,
+        )?;
+        let payload = InvocationPayload::from_ipld(payload, reading)?;
         Ok(Self(Arc::new(Token { envelope, payload })))
     }
 
-    /// Checks the issuer's signature; the answer is remembered.
+    /// Checks the issuer's signature, if the issuer is a `did:key`; the answer is remembered.
     ///
     /// # Errors
     /// See [`SignatureError`].
     pub fn verify_signature(&self) -> Result<(), SignatureError> {
         self.0.envelope.verify(&self.0.payload.iss)
+    }
+
+    /// Checks the issuer's signature, with the keys that a resolver knows at a time in seconds since the epoch.
+    ///
+    /// # Errors
+    /// See [`SignatureError`].
+    pub fn verify_signature_with(
+        &self,
+        resolver: &dyn KeyResolver,
+        at: i64,
+    ) -> Result<(), SignatureError> {
+        self.0
+            .envelope
+            .verify_with(&self.0.payload.iss, resolver, at)
+    }
+
+    /// The algorithm of the signature.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.0.envelope.algorithm()
     }
 
     /// The token's bytes, as received or signed.
@@ -116,6 +154,21 @@ impl InvocationPayload {
     #[must_use]
     pub fn audience(&self) -> &Did {
         self.aud.as_ref().unwrap_or(&self.sub)
+    }
+
+    /// The CID of the task: subject, command, args as they are signed, and nonce. Invocations of the same task by whomever
+    /// are requests for the same work (UCAN Invocation 1.0.0, "Task").
+    ///
+    /// # Errors
+    /// If the args have no encoding; those of a token that was read or signed have one.
+    pub fn task(&self) -> Result<Cid, EncodeError> {
+        let task = Ipld::Map(BTreeMap::from([
+            ("sub".to_owned(), Ipld::String(self.sub.as_str().to_owned())),
+            ("cmd".to_owned(), Ipld::String(self.cmd.as_str().to_owned())),
+            ("args".to_owned(), Ipld::Map(self.args.clone())),
+            ("nonce".to_owned(), Ipld::Bytes(self.nonce.clone())),
+        ]));
+        Ok(cid_of(codec::DAG_CBOR, &cbor::encode(&task)?))
     }
 
     pub(crate) fn to_ipld(&self) -> Ipld {
@@ -147,17 +200,12 @@ impl InvocationPayload {
         Ipld::Map(map)
     }
 
-    pub(crate) fn from_ipld(payload: Ipld) -> Result<Self, Malformed> {
+    pub(crate) fn from_ipld(payload: Ipld, reading: &Reading<'_>) -> Result<Self, Malformed> {
         let mut fields = Fields::new(payload, "invocation")?;
         let aud = fields.get_optional("aud", as_string)?;
-        let aud = aud.map(|text| {
-            text.parse().map_err(|source| Malformed::Did {
-                field: "aud",
-                source,
-            })
-        });
-        let iss = did(&mut fields, "iss", None)?;
-        let sub = did(&mut fields, "sub", Some(&iss))?;
+        let iss = reading.did_field(&mut fields, "iss", None)?;
+        let sub = reading.did_field(&mut fields, "sub", Some(&iss))?;
+        let aud = aud.map(|text| reading.did(&text, "aud", Some(&sub)));
         let payload = Self {
             iss,
             sub,

@@ -5,7 +5,7 @@
 //! signatures and CIDs are over them. The crate never does I/O, reads no clock and draws no random numbers.
 //!
 //! ```
-//! use ipvm_ucan::{Delegation, DelegationPayload, Invocation, InvocationPayload, Keypair, verify};
+//! use ipvm_ucan::{Delegation, DelegationPayload, Invocation, InvocationPayload, Keypair, Policy, verify};
 //!
 //! let owner = Keypair::from_seed(&[1; 32]); // draw seeds from the operating system's randomness
 //! let agent = Keypair::from_seed(&[2; 32]);
@@ -17,7 +17,7 @@
 //!         aud: agent.did().clone(),
 //!         sub: Some(owner.did().clone()),
 //!         cmd: "/crud".parse()?,
-//!         pol: vec![],
+//!         pol: Policy::none(),
 //!         nonce: b"draw 12 too!".to_vec(),
 //!         meta: None,
 //!         nbf: None,
@@ -53,29 +53,60 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod admission;
+mod bounded;
+mod builder;
 mod command;
+mod container;
 mod delegation;
 mod did;
+mod effects;
 mod envelope;
 mod error;
+mod find;
 mod invocation;
 mod keypair;
 mod outcome;
+pub mod policy;
+mod principals;
 pub mod promise;
 mod receipt;
-mod varsig;
+mod revocation;
+mod signature;
+mod time;
+pub mod varsig;
 mod verify;
 
+pub use builder::{DelegationBuilder, InvocationBuilder, NONCE_BYTES, NoEnd, WithEnd};
 pub use command::{Command, CommandError, MAX_COMMAND_BYTES};
+pub use container::{
+    Container, ContainerError, Encoding, MAX_CONTAINER_BYTES, MAX_CONTAINER_TOKENS, Token,
+};
 pub use delegation::{Delegation, DelegationPayload};
-pub use did::{Did, DidError, MAX_DID_BYTES, PublicKey};
+pub use did::{
+    Did, DidDocument, DidError, DidKeyOnly, DocumentCache, DocumentError, KeyResolver,
+    MAX_CACHED_DOCUMENTS, MAX_DID_BYTES, MAX_DOCUMENT_BYTES, MAX_DOCUMENT_KEYS, PublicKey, Purpose,
+    ResolveError,
+};
+pub use effects::{Effects, MAX_EFFECTS, Request};
+pub use envelope::Versions;
 pub use error::{EncodeError, Malformed, SignatureError};
+pub use find::{DelegationStore, MAX_SEARCH, MemoryStore, NoChain, Wanted, find_chain};
 pub use invocation::{Invocation, InvocationPayload};
 pub use ipvm_ipld::MAX_DEPTH;
-pub use keypair::Keypair;
+pub use keypair::{KeyError, Keypair};
 pub use outcome::Outcome;
+pub use policy::Policy;
 pub use receipt::{Receipt, ReceiptMeta, ReceiptPayload};
-pub use verify::{Capability, Kind, Refusal, verify};
+pub use revocation::{
+    MAX_REVOCATIONS, MAX_REVOKERS, Revocation, RevocationPayload, Revocations, RevocationsError,
+    VerifiedRevocation,
+};
+pub use varsig::{Algorithm, VarsigError};
+pub use verify::{
+    Capability, Context, DEFAULT_SKEW, Kind, MAX_CACHED_PROOFS, Refusal, Verifier, verify,
+    verify_in,
+};
 pub use zeroize::Zeroizing;
 
 /// Largest delegation, in bytes.

@@ -3,12 +3,13 @@
 
 use crate::command::Command;
 use crate::did::Did;
-use crate::envelope::{Envelope, Tag, as_safe_int, require_safe};
+use crate::effects::{Effects, MAX_EFFECTS};
+use crate::envelope::{Envelope, Reading, Tag, as_safe_int, require_safe};
 use crate::error::{EncodeError, Malformed, SignatureError};
 use crate::invocation::InvocationPayload;
 use crate::keypair::Keypair;
 use crate::outcome::Outcome;
-use crate::{MAX_INVOCATION_BYTES, MAX_SAFE_INT};
+use crate::{MAX_CHAIN, MAX_INVOCATION_BYTES, MAX_SAFE_INT};
 use ipvm_ipld::fields::{FieldError, Fields, as_link, as_string, as_unsigned};
 use ipvm_ipld::{Cid, Ipld};
 use std::collections::BTreeMap;
@@ -29,7 +30,7 @@ pub struct ReceiptPayload {
     /// What it ended with.
     pub out: Outcome,
     /// The effects that it requests, if any.
-    pub run: Option<Ipld>,
+    pub run: Option<Effects>,
     /// How it came about.
     pub meta: ReceiptMeta,
 }
@@ -62,7 +63,9 @@ pub struct Receipt(Arc<Token>);
 #[derive(Debug)]
 struct Token {
     envelope: Envelope,
+    issuer: Did,
     executor: Did,
+    prf: Vec<Cid>,
     payload: ReceiptPayload,
 }
 
@@ -72,44 +75,125 @@ impl Receipt {
     /// # Errors
     /// If the payload has no valid encoding.
     pub fn sign(key: &Keypair, payload: ReceiptPayload) -> Result<Self, EncodeError> {
-        let executor = key.did().clone();
-        let ipld = payload.to_ipld(&executor)?;
+        Self::seal(key, key.did().clone(), vec![], payload)
+    }
+
+    /// Signs a receipt as a delegate of the executor. `prf` are the delegations from the executor to the owner of the key,
+    /// root first, that cover `/ucan/assert/receipt`.
+    ///
+    /// # Errors
+    /// If there are no proofs or more than [`MAX_CHAIN`], the key is the executor's own, or the payload has no valid
+    /// encoding.
+    pub fn sign_for(
+        key: &Keypair,
+        executor: Did,
+        prf: Vec<Cid>,
+        payload: ReceiptPayload,
+    ) -> Result<Self, EncodeError> {
+        if prf.is_empty() || executor == *key.did() {
+            return Err(EncodeError::Form(
+                "a delegate of the executor signs with proofs, the executor itself without",
+            ));
+        }
+        Self::seal(key, executor, prf, payload)
+    }
+
+    fn seal(
+        key: &Keypair,
+        executor: Did,
+        prf: Vec<Cid>,
+        payload: ReceiptPayload,
+    ) -> Result<Self, EncodeError> {
+        if prf.len() > MAX_CHAIN {
+            return Err(EncodeError::Chain {
+                found: prf.len(),
+                limit: MAX_CHAIN,
+            });
+        }
+        let issuer = key.did().clone();
+        let ipld = payload.to_ipld(&issuer, &executor, &prf)?;
         let envelope = Envelope::seal(key, Tag::Invocation, ipld, MAX_INVOCATION_BYTES)?;
         Ok(Self(Arc::new(Token {
             envelope,
+            issuer,
             executor,
+            prf,
             payload,
         })))
     }
 
-    /// Reads a receipt: everything is checked but the signature.
+    /// Reads a receipt that its executor signed: everything is checked but the signature.
     ///
     /// # Errors
-    /// See [`Malformed`]; a receipt that a delegate of the executor signed is refused by name.
+    /// See [`Malformed`]. A receipt that a delegate of the executor signed is refused: without its proofs it says nothing.
+    /// [`crate::Verifier::receipt`] reads such with them.
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
-        let (envelope, payload) = Envelope::open(bytes, Tag::Invocation, MAX_INVOCATION_BYTES)?;
-        let invocation = InvocationPayload::from_ipld(payload)?;
-        let executor = invocation.iss.clone();
+        let receipt = Self::decode_any(bytes, &Reading::default())?;
+        if receipt.is_delegated() {
+            return Err(Malformed::Receipt(
+                "it is signed by a delegate of the executor, which is not supported without its proofs",
+            ));
+        }
+        Ok(receipt)
+    }
+
+    /// Reads a receipt that the executor or one who says to be its delegate signed.
+    pub(crate) fn decode_any(bytes: &[u8], reading: &Reading<'_>) -> Result<Self, Malformed> {
+        let (envelope, payload) = Envelope::open(
+            bytes,
+            Tag::Invocation,
+            MAX_INVOCATION_BYTES,
+            reading.versions,
+        )?;
+        let mut invocation = InvocationPayload::from_ipld(payload, reading)?;
+        let issuer = invocation.iss.clone();
+        let executor = invocation.sub.clone();
+        let prf = std::mem::take(&mut invocation.prf);
+        if (issuer == executor) != prf.is_empty() {
+            return Err(Malformed::Receipt(
+                "the executor signs without proofs, and a delegate with them",
+            ));
+        }
         let payload = ReceiptPayload::from_invocation(invocation)?;
         Ok(Self(Arc::new(Token {
             envelope,
+            issuer,
             executor,
+            prf,
             payload,
         })))
     }
 
-    /// Checks the executor's signature; the answer is remembered.
+    /// Checks the issuer's signature; the answer is remembered.
     ///
     /// # Errors
     /// See [`SignatureError`].
     pub fn verify_signature(&self) -> Result<(), SignatureError> {
-        self.0.envelope.verify(&self.0.executor)
+        self.0.envelope.verify(&self.0.issuer)
     }
 
-    /// Who executed the task and signed.
+    /// Who executed the task, and answers for the receipt.
     #[must_use]
     pub fn executor(&self) -> &Did {
         &self.0.executor
+    }
+
+    /// Who signed: the executor or its delegate.
+    #[must_use]
+    pub fn issuer(&self) -> &Did {
+        &self.0.issuer
+    }
+
+    /// The delegations from the executor to the issuer, root first; none if they are the same.
+    #[must_use]
+    pub fn proofs(&self) -> &[Cid] {
+        &self.0.prf
+    }
+
+    /// Whether a delegate of the executor signed.
+    #[must_use]
+    pub fn is_delegated(&self) -> bool {
+        !self.0.prf.is_empty()
     }
 
     /// The receipt's bytes, as received or signed.
@@ -132,25 +216,38 @@ impl Receipt {
 }
 
 impl ReceiptPayload {
-    fn to_ipld(&self, executor: &Did) -> Result<Ipld, EncodeError> {
+    fn to_ipld(&self, issuer: &Did, executor: &Did, prf: &[Cid]) -> Result<Ipld, EncodeError> {
         let text = |s: &str| Ipld::String(s.to_owned());
         let mut args = BTreeMap::from([
             ("ran".to_owned(), Ipld::Link(self.ran)),
             ("out".to_owned(), self.out.to_ipld()),
         ]);
         if let Some(run) = &self.run {
-            args.insert("run".to_owned(), run.clone());
+            if run.is_empty() {
+                return Err(EncodeError::Form(
+                    "the receipt asks for no effects: leave run out",
+                ));
+            }
+            if run.fork.len() > MAX_EFFECTS {
+                return Err(EncodeError::Form(
+                    "the receipt asks for more than 1,024 effects",
+                ));
+            }
+            args.insert("run".to_owned(), run.to_ipld());
         }
         let mut meta = BTreeMap::from([(META.to_owned(), self.meta.to_ipld()?)]);
         if let Some(log) = self.meta.log {
             meta.insert(LOG.to_owned(), Ipld::Link(log));
         }
         Ok(Ipld::Map(BTreeMap::from([
-            ("iss".to_owned(), text(executor.as_str())),
+            ("iss".to_owned(), text(issuer.as_str())),
             ("sub".to_owned(), text(executor.as_str())),
             ("cmd".to_owned(), text(COMMAND)),
             ("args".to_owned(), Ipld::Map(args)),
-            ("prf".to_owned(), Ipld::List(Vec::new())),
+            (
+                "prf".to_owned(),
+                Ipld::List(prf.iter().copied().map(Ipld::Link).collect()),
+            ),
             ("nonce".to_owned(), Ipld::Bytes(Vec::new())),
             ("exp".to_owned(), Ipld::Null),
             ("meta".to_owned(), Ipld::Map(meta)),
@@ -161,9 +258,6 @@ impl ReceiptPayload {
         let is = |cmd: &Command| cmd.as_str() == COMMAND;
         let wrong = match &invocation {
             i if !is(&i.cmd) => Some("its command is not /ucan/assert/receipt"),
-            i if i.iss != i.sub || !i.prf.is_empty() => {
-                Some("it is signed by a delegate of the executor, which is not supported")
-            }
             i if i.aud.is_some() => Some("it has an audience"),
             i if i.exp.is_some() => Some("it expires"),
             i if !i.nonce.is_empty() => Some("its nonce is not empty"),
@@ -182,7 +276,7 @@ impl ReceiptPayload {
         let payload = Self {
             ran: args.get("ran", as_link)?,
             out: Outcome::from_ipld(args.required("out")?)?,
-            run: args.optional("run"),
+            run: args.optional("run").map(Effects::from_ipld).transpose()?,
             meta: ReceiptMeta::from_ipld(facts, log)?,
         };
         args.finish()?;

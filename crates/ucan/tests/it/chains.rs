@@ -1,10 +1,10 @@
 //! Verification of invocations with their chains: one fault at a time, at every link, at several depths.
 
 use ipvm_ipld::Cid;
-use ipvm_ipld::{Ipld, Limits, json};
+use ipvm_ipld::{Limits, json};
 use ipvm_ucan::{
     Capability, Delegation, DelegationPayload, Invocation, InvocationPayload, Keypair, Kind,
-    MAX_CHAIN, Refusal, verify,
+    MAX_CHAIN, Policy, Refusal, verify,
 };
 use std::collections::HashMap;
 
@@ -33,7 +33,7 @@ impl Chain {
             aud: key(i + 1).did().clone(),
             sub: Some(subject.clone()),
             cmd: "/crud".parse().unwrap(),
-            pol: vec![],
+            pol: Policy::none(),
             nonce: vec![i as u8; 12],
             meta: None,
             nbf: Some(NOW - 1000),
@@ -103,6 +103,11 @@ fn check(name: &str, chain: Chain, at: i64, expected: Result<(), (Kind, Option<u
     assert_eq!(verdict, expected, "{name}: {found:?}");
 }
 
+/// A policy that the invocation does not meet.
+fn forbids() -> Policy {
+    r#".uri like "https://example.com/*""#.parse().unwrap()
+}
+
 /// A chain with one fault.
 fn spoiled(depth: usize, spoil: impl FnOnce(&mut Chain)) -> Chain {
     let mut chain = Chain::of(depth);
@@ -166,9 +171,7 @@ fn each_fault_at_each_link() {
             at_link("command that is only a prefix", Kind::InvalidClaim, &|l| {
                 l.cmd = "/cru".parse().unwrap()
             });
-            at_link("policy", Kind::Unsupported, &|l| {
-                l.pol = vec![Ipld::List(vec![])]
-            });
+            at_link("policy", Kind::MatchError, &|l| l.pol = forbids());
             let forged = spoiled(depth, |c| c.forged = Some(i));
             check(
                 &format!("forged, link {i} of {depth}"),
@@ -380,7 +383,7 @@ fn the_first_step_that_fails_is_reported() {
     let spoil = |steps: usize| {
         spoiled(2, |c| {
             if steps >= 1 {
-                c.links[1].pol = vec![Ipld::List(vec![])];
+                c.links[1].pol = forbids();
             }
             if steps >= 2 {
                 c.links[1].exp = Some(0);
@@ -400,7 +403,7 @@ fn the_first_step_that_fails_is_reported() {
         })
     };
     for (steps, kind, link) in [
-        (1, Kind::Unsupported, Some(1)),
+        (1, Kind::MatchError, Some(1)),
         (2, Kind::Expired, Some(1)),
         (3, Kind::InvalidClaim, Some(0)),
         (4, Kind::InvalidSubject, Some(1)),

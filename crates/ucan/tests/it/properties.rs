@@ -2,8 +2,8 @@
 
 use ipvm_ipld::{Cid, Ipld, cid_of, codec};
 use ipvm_ucan::{
-    Command, Delegation, DelegationPayload, Did, Invocation, InvocationPayload, Keypair, Receipt,
-    promise, verify,
+    Command, Delegation, DelegationPayload, Did, Invocation, InvocationPayload, Keypair, Policy,
+    Receipt, promise, verify,
 };
 use proptest::prelude::*;
 
@@ -30,7 +30,7 @@ fn delegation(&(iss, aud, sub, cmd, nbf, exp): &Link) -> Delegation {
         aud: did(aud),
         sub: (sub != 3).then(|| did(sub)),
         cmd: command(cmd),
-        pol: vec![],
+        pol: Policy::none(),
         nonce: vec![],
         meta: None,
         nbf,

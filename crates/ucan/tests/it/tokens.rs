@@ -1,9 +1,10 @@
 //! Single tokens: what is refused when they are read or signed, and with which kind.
 
 use ipvm_ipld::{Ipld, Limits, cbor, cid_of, codec, json};
+use ipvm_ucan::policy::{Comparison, Policy, Selector, Statement};
 use ipvm_ucan::{
-    Delegation, DelegationPayload, EncodeError, Invocation, InvocationPayload, Keypair, Kind,
-    MAX_CHAIN, MAX_DELEGATION_BYTES, MAX_INVOCATION_BYTES, MAX_SAFE_INT, Malformed, Outcome,
+    Algorithm, Delegation, DelegationPayload, EncodeError, Invocation, InvocationPayload, Keypair,
+    Kind, MAX_CHAIN, MAX_DELEGATION_BYTES, MAX_INVOCATION_BYTES, MAX_SAFE_INT, Malformed, Outcome,
     Receipt, ReceiptMeta, ReceiptPayload, SignatureError,
 };
 use std::collections::BTreeMap;
@@ -142,14 +143,20 @@ fn fields_of_delegations() {
         ),
         (
             "iss",
-            r#""did:web:example.com""#,
+            r#""did:plc:abc""#,
             Kind::Unsupported,
-            "iss: \"did:web:example.com\"",
+            "iss: \"did:plc:abc\"",
         ),
         ("iss", r#""did:key:z0""#, Kind::Malformed, "iss: "),
         ("sub", "1", Kind::Malformed, "delegation.sub"),
         ("cmd", r#""crud""#, Kind::Malformed, "begin with a slash"),
-        ("pol", "null", Kind::Malformed, "delegation.pol"),
+        ("pol", "null", Kind::Malformed, "pol: a list of statements"),
+        (
+            "pol",
+            r#"[["==",".x"]]"#,
+            Kind::Malformed,
+            "pol[0][2]: == lacks a value",
+        ),
         ("nonce", r#""text""#, Kind::Malformed, "delegation.nonce"),
         (
             "nbf",
@@ -270,7 +277,7 @@ fn fields_of_receipts() {
     decode("args", &args(r#","out":{"ok":{"await/ok":"just data"}}"#)).expect("results are data");
     decode(
         "args",
-        &args(r#","out":{"error":18446744073709551615},"run":{"fork":[]}"#),
+        &args(r#","out":{"error":18446744073709551615},"run":{"fork":[{"role":"a","cmd":"/b","args":{}}]}"#),
     )
     .unwrap();
     let meta = |fuel: &str, rest: &str| {
@@ -293,6 +300,17 @@ fn fields_of_receipts() {
             "not /ucan/assert/receipt",
         ),
         ("sub", format!("{BOB:?}"), "delegate"),
+        (
+            "args",
+            args(r#","out":{"ok":1},"run":{"fork":[]}"#),
+            "empty list",
+        ),
+        ("args", args(r#","out":{"ok":1},"run":{}"#), "empty"),
+        (
+            "args",
+            args(r#","out":{"ok":1},"run":{"join":{"role":"a","cmd":"/b"}}"#),
+            "lacks the key \"args\"",
+        ),
         ("prf", format!("[{LINK}]"), "delegate"),
         ("aud", format!("{BOB:?}"), "audience"),
         ("exp", "5".to_owned(), "expires"),
@@ -337,30 +355,55 @@ fn envelopes() {
     };
     let inv = "ucan/inv@1.0.0";
     Invocation::decode(&header(ED25519_HEADER, inv)).unwrap();
+    for (other, algorithm) in [
+        ("NAHsAYAkEnE", Algorithm::P256),
+        ("NAHsAecBEnE", Algorithm::Secp256k1),
+    ] {
+        let invocation = Invocation::decode(&header(other, inv)).unwrap();
+        assert_eq!(
+            invocation.verify_signature(),
+            Err(SignatureError::OtherKeyType {
+                header: algorithm,
+                key: Algorithm::Ed25519
+            })
+        );
+    }
     for (name, bytes, kind, expected) in [
         (
-            "P-256",
-            header("NAHsAYAkEnE", inv),
+            "RSA",
+            header("NAGFJBKAAnE", inv),
             Kind::Unsupported,
-            "P-256",
+            "RSA (varsig code 0x1205)",
         ),
         (
-            "secp256k1",
-            header("NAHsAecBEnE", inv),
+            "Ed448",
+            header("NAHtAYMkE3E", inv),
             Kind::Unsupported,
-            "secp256k1",
+            "EdDSA over the curve 0x1203",
+        ),
+        (
+            "DAG-JSON",
+            header("NAHtAe0BE6kC", inv),
+            Kind::Unsupported,
+            "encoding 0x129",
+        ),
+        (
+            "P-256 with Keccak-256",
+            header("NAHsAYAkG3E", inv),
+            Kind::Unsupported,
+            "hash 0x1b",
         ),
         (
             "old varsig",
             header("NO0BE3E", inv),
             Kind::Unsupported,
-            "unknown varsig header 34ed011371",
+            "varsig version 237",
         ),
         (
             "no varsig",
             header("", inv),
-            Kind::Unsupported,
-            "unknown varsig header",
+            Kind::Malformed,
+            "is not a varsig header",
         ),
         (
             "delegation",
@@ -594,7 +637,10 @@ fn what_cannot_be_signed() {
         Err(EncodeError::TooLarge { .. })
     ));
     assert!(matches!(
-        sign(&|p| p.pol = vec![Ipld::Float(f64::NAN)]),
+        sign(&|p| {
+            let nan = Statement::Compare(Comparison::Equal, Selector::identity(), f64::NAN.into());
+            p.pol = Policy::new(vec![nan]).unwrap();
+        }),
         Err(EncodeError::Encoding(_))
     ));
 
@@ -692,14 +738,17 @@ fn signatures() {
     check(
         "issuer with another key",
         &token("ucan/dlg@1.0.0", &of_p256),
-        Err(SignatureError::OtherKeyType),
+        Err(SignatureError::OtherKeyType {
+            header: Algorithm::Ed25519,
+            key: Algorithm::P256,
+        }),
     );
     let no_point = ipvm_ucan::Did::from_ed25519([2; 32]);
     let of_nobody = with(&delegation_fields(), "iss", &format!("\"{no_point}\""));
     check(
         "issuer is no point",
         &token("ucan/dlg@1.0.0", &of_nobody),
-        Err(SignatureError::NotAKey),
+        Err(SignatureError::NotAKey("Ed25519")),
     );
     // The neutral element as key and as R, and s = 0: it "signs" everything where verification is not strict.
     let mut identity = [0; 32];

@@ -3,8 +3,8 @@
 use crate::conformance;
 use ipvm_ipld::{Cid, Ipld};
 use ipvm_ucan::{
-    Delegation, DelegationPayload, Invocation, InvocationPayload, Keypair, Outcome, Receipt,
-    ReceiptMeta, ReceiptPayload, promise, verify,
+    Delegation, DelegationPayload, Invocation, InvocationPayload, Keypair, Outcome, Policy,
+    Receipt, ReceiptMeta, ReceiptPayload, promise, verify,
 };
 use std::collections::BTreeMap;
 
@@ -65,7 +65,7 @@ fn tokens_are_equal_byte_for_byte() {
         aud: agent.did().clone(),
         sub: Some(owner.did().clone()),
         cmd: "/".parse().unwrap(),
-        pol: vec![],
+        pol: Policy::none(),
         nonce: vec![0; 12],
         meta: None,
         nbf: None,
