@@ -81,12 +81,8 @@ impl Delegation {
     }
 
     pub(crate) fn decode_in(bytes: &[u8], reading: &Reading<'_>) -> Result<Self, Malformed> {
-        let (envelope, payload) = Envelope::open(
-            bytes,
-            Tag::Delegation,
-            MAX_DELEGATION_BYTES,
-            reading.versions,
-        )?;
+        let (envelope, payload) =
+            Envelope::open(bytes, Tag::Delegation, MAX_DELEGATION_BYTES, reading)?;
         let payload = DelegationPayload::from_ipld(payload, reading)?;
         Ok(Self(Arc::new(Token { envelope, payload })))
     }

@@ -65,13 +65,15 @@ impl Tag {
 pub(crate) struct Reading<'a> {
     pub(crate) versions: Versions,
     pub(crate) principals: Option<&'a Principals>,
+    /// The token's CID, where the caller computed it already.
+    pub(crate) cid: Option<Cid>,
 }
 
 impl Reading<'_> {
     pub(crate) fn of(versions: Versions) -> Self {
         Self {
             versions,
-            principals: None,
+            ..Self::default()
         }
     }
 
@@ -167,8 +169,9 @@ impl Envelope {
         bytes: &[u8],
         tag: Tag,
         limit: usize,
-        versions: Versions,
+        reading: &Reading<'_>,
     ) -> Result<(Self, Ipld), Malformed> {
+        let versions = reading.versions;
         if bytes.len() > limit {
             return Err(Malformed::TooLarge {
                 bytes: bytes.len(),
@@ -218,7 +221,9 @@ impl Envelope {
         let from = LIST_OF_TWO.len() + head_bytes(signature);
         let to = from + signature;
         let envelope = Self {
-            cid: cid_of(codec::DAG_CBOR, bytes),
+            cid: reading
+                .cid
+                .unwrap_or_else(|| cid_of(codec::DAG_CBOR, bytes)),
             bytes: bytes.to_vec(),
             tag,
             algorithm,

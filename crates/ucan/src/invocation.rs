@@ -92,12 +92,8 @@ impl Invocation {
     }
 
     pub(crate) fn decode_in(bytes: &[u8], reading: &Reading<'_>) -> Result<Self, Malformed> {
-        let (envelope, payload) = Envelope::open(
-            bytes,
-            Tag::Invocation,
-            MAX_INVOCATION_BYTES,
-            reading.versions,
-        )?;
+        let (envelope, payload) =
+            Envelope::open(bytes, Tag::Invocation, MAX_INVOCATION_BYTES, reading)?;
         let payload = InvocationPayload::from_ipld(payload, reading)?;
         Ok(Self(Arc::new(Token { envelope, payload })))
     }

@@ -139,12 +139,8 @@ impl Receipt {
 
     /// Reads a receipt that the executor or one who says to be its delegate signed.
     pub(crate) fn decode_any(bytes: &[u8], reading: &Reading<'_>) -> Result<Self, Malformed> {
-        let (envelope, payload) = Envelope::open(
-            bytes,
-            Tag::Invocation,
-            MAX_INVOCATION_BYTES,
-            reading.versions,
-        )?;
+        let (envelope, payload) =
+            Envelope::open(bytes, Tag::Invocation, MAX_INVOCATION_BYTES, reading)?;
         let mut invocation = InvocationPayload::from_ipld(payload, reading)?;
         let issuer = invocation.iss.clone();
         let executor = invocation.sub.clone();

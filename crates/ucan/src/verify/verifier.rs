@@ -82,10 +82,11 @@ impl Verifier {
         }
     }
 
-    fn reading(&self) -> Reading<'_> {
+    fn reading(&self, cid: Option<Cid>) -> Reading<'_> {
         Reading {
             versions: self.versions,
             principals: Some(&self.principals),
+            cid,
         }
     }
 
@@ -98,7 +99,7 @@ impl Verifier {
         if let Some(known) = lock(&self.proofs).get(&cid) {
             return Ok(known);
         }
-        let delegation = Delegation::decode_in(bytes, &self.reading())?;
+        let delegation = Delegation::decode_in(bytes, &self.reading(Some(cid)))?;
         if bytes.len() <= MAX_CACHED_PROOF_BYTES {
             lock(&self.proofs).insert(cid, delegation.clone());
         }
@@ -110,7 +111,7 @@ impl Verifier {
     /// # Errors
     /// See [`Malformed`].
     pub fn invocation(&self, bytes: &[u8]) -> Result<Invocation, Malformed> {
-        Invocation::decode_in(bytes, &self.reading())
+        Invocation::decode_in(bytes, &self.reading(None))
     }
 
     /// Reads the tokens of a container; delegations that came before are not taken apart again.
@@ -124,7 +125,7 @@ impl Verifier {
             if let Some(known) = lock(&self.proofs).get(&cid) {
                 return Ok(Token::Delegation(known));
             }
-            let token = Token::decode_in(bytes, &self.reading()).map_err(|source| {
+            let token = Token::decode_in(bytes, &self.reading(Some(cid))).map_err(|source| {
                 ContainerError::Token {
                     position,
                     cid: Box::new(cid),
@@ -164,7 +165,7 @@ impl Verifier {
         proofs: &dyn Fn(&Cid) -> Option<Delegation>,
         context: &Context<'_>,
     ) -> Result<Receipt, Refusal> {
-        let receipt = Receipt::decode_any(bytes, &self.reading())?;
+        let receipt = Receipt::decode_any(bytes, &self.reading(None))?;
         verify_in(&self.invocation(bytes)?, proofs, context)?;
         Ok(receipt)
     }

@@ -9,9 +9,11 @@
 mod chains;
 mod conformance;
 mod did_key;
+mod naive;
 mod official;
 mod promises;
 mod properties;
+mod random;
 mod tokens;
 mod values;
 mod worked_example;
