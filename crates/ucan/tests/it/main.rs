@@ -3,14 +3,20 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stderr
+    clippy::print_stderr,
+    clippy::print_stdout
 )]
 
+mod attacks;
 mod chains;
 mod conformance;
+mod containers;
 mod did_key;
+mod fuzz;
 mod naive;
 mod official;
+mod policies;
+mod principals;
 mod promises;
 mod properties;
 mod random;
