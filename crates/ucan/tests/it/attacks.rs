@@ -607,7 +607,7 @@ fn finding_proofs() {
         edit(&mut link);
         link
     };
-    all.push(shortcut.clone());
+    all.push(shortcut);
     all.push(wrong(&|l| l.cmd = "/msg".parse().unwrap()));
     all.push(wrong(&|l| l.exp = Some(NOW - 100)));
     all.push(wrong(&|l| l.pol = ".uri == 1".parse().unwrap()));

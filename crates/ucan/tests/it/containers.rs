@@ -216,7 +216,7 @@ fn what_is_refused() {
         Container::decode(&packed[..packed.len() - 3]).is_err(),
         "cut off"
     );
-    let mut damaged = packed.clone();
+    let mut damaged = packed;
     let at = damaged.len() - 6;
     damaged[at] ^= 1;
     assert!(Container::decode(&damaged).is_err(), "another checksum");

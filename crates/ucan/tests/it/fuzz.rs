@@ -108,7 +108,7 @@ fn tokens() -> Vec<Vec<u8>> {
             meta,
         };
         all.push(Receipt::sign(&key, payload).unwrap().bytes().to_vec());
-        let revocation = Revocation::sign(&key, &[delegation.clone()]).unwrap();
+        let revocation = Revocation::sign(&key, std::slice::from_ref(&delegation)).unwrap();
         all.extend(
             [delegation.bytes(), invocation.bytes(), revocation.bytes()].map(<[u8]>::to_vec),
         );

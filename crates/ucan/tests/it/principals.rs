@@ -28,7 +28,7 @@ fn chains_of_all_algorithms() {
                 .sign([1; 12])
                 .unwrap();
             let invocation = InvocationBuilder::new(&agent, "/crud/read".parse().unwrap())
-                .with_proofs(&[link.clone()])
+                .with_proofs(std::slice::from_ref(&link))
                 .expires(NOW + 10)
                 .sign(vec![])
                 .unwrap();
