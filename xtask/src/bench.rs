@@ -19,6 +19,7 @@ mod process;
 mod resume;
 mod setting;
 mod small_task;
+mod ucan;
 mod workflows;
 
 pub(crate) use fan_out::{MemoryOptions, memory};
@@ -62,6 +63,7 @@ const BENCHES: &[Bench] = &[
     bench(6, "durable", durable::run),
     bench(7, "chain", chain::run),
     bench(8, "fan-out", fan_out::run),
+    bench(9, "ucan", ucan::run),
     bench(11, "resume", resume::run),
     bench(13, "growth", growth::run),
     bench(0, "languages", languages::run),

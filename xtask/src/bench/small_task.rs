@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use ipvm_ipld::{Cid, Ipld, cid_of, codec};
 use ipvm_ucan::{
-    Delegation, DelegationPayload, Invocation, InvocationPayload, Keypair, Outcome, Receipt,
-    ReceiptMeta, ReceiptPayload,
+    Delegation, DelegationPayload, Invocation, InvocationPayload, Keypair, Outcome, Policy,
+    Receipt, ReceiptMeta, ReceiptPayload,
 };
 use ipvm_wasm::{Call, Cancel, Engine, Limits, NoContent, Settings};
 use ipvm_workflow::{Computation, Task, WASM_RUN, WasmCall};
@@ -68,7 +68,7 @@ impl Agent {
                 aud: agent.did().clone(),
                 sub: Some(owner.did().clone()),
                 cmd: "/".parse()?,
-                pol: Vec::new(),
+                pol: Policy::none(),
                 nonce: vec![0; 12],
                 meta: None,
                 nbf: None,
