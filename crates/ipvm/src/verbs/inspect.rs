@@ -350,8 +350,9 @@ fn of_token(bytes: &[u8], found: &mut Found) {
         found.fact("command", payload.cmd.to_string());
         payload
             .pol
+            .statements()
             .iter()
-            .for_each(|statement| found.fact("policy", value::shown(statement)));
+            .for_each(|statement| found.fact("policy", statement.to_string()));
         payload
             .nbf
             .into_iter()
