@@ -4,6 +4,8 @@ use super::number::{compare, equal};
 use super::selector::Found;
 use super::{Comparison, Policy, Selector, Statement};
 use ipvm_ipld::Ipld;
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::cmp::Ordering;
 
 /// The truth of a statement, where some args may be promises (Kleene's three values).
@@ -63,6 +65,10 @@ impl Truth {
     }
 }
 
+/// Most steps that checking one policy may take: a statement about one value, an item copied, or 64 bytes of text compared.
+/// A quarter of a second or so; what is reasonable takes a few hundred.
+pub const MAX_POLICY_STEPS: u32 = 1 << 22;
+
 /// A statement of a policy that is not met.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotMet {
@@ -70,11 +76,46 @@ pub struct NotMet {
     pub statement: usize,
     /// The statement in its short form, shortened if it is long.
     pub text: String,
+    /// Whether it was given up, as checking it takes more than [`MAX_POLICY_STEPS`].
+    pub too_large: bool,
+}
+
+/// One check of a policy.
+pub(crate) struct Check {
+    /// Whether maps of the form of a promise are not known yet.
+    pub(crate) promises: bool,
+    /// Steps that are left; none: what comes out means nothing.
+    left: Cell<u32>,
+}
+
+impl Check {
+    pub(crate) fn new(promises: bool) -> Self {
+        Self {
+            promises,
+            left: Cell::new(MAX_POLICY_STEPS),
+        }
+    }
+
+    /// Takes steps; whether there were enough.
+    fn take(&self, steps: usize) -> bool {
+        let steps = u32::try_from(steps).unwrap_or(u32::MAX);
+        let left = self.left.get().saturating_sub(steps);
+        self.left.set(left);
+        left > 0
+    }
 }
 
 impl std::fmt::Display for NotMet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { statement, text } = self;
+        let Self {
+            statement, text, ..
+        } = self;
+        if self.too_large {
+            return write!(
+                f,
+                "statement {statement} of the policy takes more than {MAX_POLICY_STEPS} steps to check: {text}"
+            );
+        }
         write!(f, "statement {statement} of the policy is not met: {text}")
     }
 }
@@ -100,17 +141,20 @@ impl Policy {
     }
 
     fn evaluate(&self, args: &Ipld, promises: bool) -> Result<Truth, NotMet> {
+        let check = Check::new(promises);
         let mut result = Truth::True;
         for (i, statement) in self.statements().iter().enumerate() {
-            match statement.evaluate(args, promises) {
-                Truth::True => {}
-                Truth::Unknown => result = Truth::Unknown,
-                Truth::False => {
-                    return Err(NotMet {
-                        statement: i,
-                        text: statement.shortened(),
-                    });
-                }
+            let truth = statement.evaluate(args, &check);
+            let too_large = !check.take(0);
+            if too_large || truth == Truth::False {
+                return Err(NotMet {
+                    statement: i,
+                    text: statement.shortened(),
+                    too_large,
+                });
+            }
+            if truth == Truth::Unknown {
+                result = Truth::Unknown;
             }
         }
         Ok(result)
@@ -130,25 +174,30 @@ impl Statement {
     }
 
     /// The truth about args. The recursion is as deep as the statement, which is within [`super::MAX_POLICY_DEPTH`].
-    pub(crate) fn evaluate(&self, args: &Ipld, promises: bool) -> Truth {
-        let inner = |inner: &Self, args: &Ipld| inner.evaluate(args, promises);
+    pub(crate) fn evaluate(&self, args: &Ipld, check: &Check) -> Truth {
+        if !check.take(1) {
+            return Truth::False;
+        }
+        let inner = |inner: &Self, args: &Ipld| inner.evaluate(args, check);
         match self {
-            Self::Compare(op, selector, value) => found(selector, args, promises, |found| {
-                relate(*op, found, value, promises)
+            Self::Compare(op, selector, value) => found(selector, args, check, |found| {
+                relate(*op, found, value, check.promises)
             }),
-            Self::Like(selector, pattern) => found(selector, args, promises, |found| match found {
-                Ipld::String(text) => pattern.matches(text).into(),
+            Self::Like(selector, pattern) => found(selector, args, check, |found| match found {
+                Ipld::String(text) if check.take(text.len() / BYTES_A_STEP) => {
+                    pattern.matches(text).into()
+                }
                 _ => Truth::False,
             }),
             Self::And(all) => Truth::all(all.iter().map(|each| inner(each, args))),
             Self::Or(any) => Truth::any(any.iter().map(|each| inner(each, args))),
             Self::Not(of) => !inner(of, args),
-            Self::All(selector, of) => found(selector, args, promises, |found| match found {
+            Self::All(selector, of) => found(selector, args, check, |found| match found {
                 Ipld::List(items) => Truth::all(items.iter().map(|item| inner(of, item))),
                 Ipld::Map(map) => Truth::all(map.values().map(|item| inner(of, item))),
                 _ => Truth::False,
             }),
-            Self::Any(selector, of) => found(selector, args, promises, |found| match found {
+            Self::Any(selector, of) => found(selector, args, check, |found| match found {
                 Ipld::List(items) => Truth::any(items.iter().map(|item| inner(of, item))),
                 Ipld::Map(map) => Truth::any(map.values().map(|item| inner(of, item))),
                 _ => Truth::False,
@@ -157,16 +206,38 @@ impl Statement {
     }
 }
 
+/// Bytes of text that count as one step.
+const BYTES_A_STEP: usize = 64;
+
 fn found(
     selector: &Selector,
     args: &Ipld,
-    promises: bool,
+    check: &Check,
     then: impl FnOnce(&Ipld) -> Truth,
 ) -> Truth {
-    match selector.walk(args, promises) {
-        Found::Value(value) => then(&value),
+    match selector.walk(args, check.promises) {
+        Found::Value(value) => {
+            // What was made up on the way was copied.
+            if let Cow::Owned(made) = &value
+                && !check.take(size(made))
+            {
+                return Truth::False;
+            }
+            then(&value)
+        }
         Found::Nothing => Truth::False,
         Found::Promise => Truth::Unknown,
+    }
+}
+
+/// Steps that copying a value takes, roughly. The recursion is as deep as the args, which decoders bound.
+fn size(value: &Ipld) -> usize {
+    match value {
+        Ipld::List(items) => 1 + items.iter().map(size).sum::<usize>(),
+        Ipld::Map(map) => 1 + map.values().map(size).sum::<usize>(),
+        Ipld::String(text) => 1 + text.len() / BYTES_A_STEP,
+        Ipld::Bytes(bytes) => 1 + bytes.len() / BYTES_A_STEP,
+        _ => 1,
     }
 }
 

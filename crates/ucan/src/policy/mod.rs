@@ -47,7 +47,7 @@ mod wire;
 mod words;
 
 pub use check::{Trap, Warning};
-pub use eval::{NotMet, Truth};
+pub use eval::{MAX_POLICY_STEPS, NotMet, Truth};
 pub use glob::{MAX_PATTERN_BYTES, Pattern};
 pub use selector::{Found, MAX_SELECTOR_BYTES, MAX_SELECTOR_SEGMENTS, Selector, SelectorError};
 pub use text::PolicyTextError;

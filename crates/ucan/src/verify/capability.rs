@@ -70,7 +70,11 @@ impl Capability {
         for (i, cid, policy) in &self.policies {
             if let Err(not_met) = policy.check_resolved(resolved_args) {
                 return Err(Refusal {
-                    kind: Kind::MatchError,
+                    kind: if not_met.too_large {
+                        Kind::TooLarge
+                    } else {
+                        Kind::MatchError
+                    },
                     link: Some(*i),
                     cid: Some(Box::new(*cid)),
                     field: Some("pol"),

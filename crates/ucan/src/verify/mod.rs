@@ -414,7 +414,12 @@ impl Chain<'_> {
                 Ok(truth) => pending |= truth == Truth::Unknown,
                 Err(not_met) => {
                     let message = format!("{}: {not_met}", name(Some(i)));
-                    return self.refuse(Kind::MatchError, Some(i), "pol", message);
+                    let kind = if not_met.too_large {
+                        Kind::TooLarge
+                    } else {
+                        Kind::MatchError
+                    };
+                    return self.refuse(kind, Some(i), "pol", message);
                 }
             }
         }

@@ -284,6 +284,34 @@ fn limits() {
     assert!(Policy::new(vec![order]).is_err());
 }
 
+/// Without it, a policy of a thousand statements over a list of a hundred thousand items could keep a verifier busy.
+#[test]
+fn steps() {
+    let list = Ipld::List((0..200_000).map(Ipld::from).collect());
+    let args = Ipld::Map([("list".to_owned(), list)].into());
+    let statement = |text: &str| text.parse::<Policy>().unwrap().statements()[0].clone();
+    for heavy in [
+        "all .list: . >= 0",
+        ".list[1:] != 1",
+        "any .[][0]: . == -1 or . >= 0 and . < -1",
+    ] {
+        let one = Policy::new(vec![statement(heavy)]).unwrap();
+        let found = one.check(&args);
+        assert!(
+            found.is_ok() || !found.unwrap_err().too_large,
+            "one is checked: {heavy}"
+        );
+    }
+    for heavy in ["all .list: . >= 0", ".list[1:] != 1"] {
+        let many = Policy::new(vec![statement(heavy); MAX_POLICY_NODES / 2]).unwrap();
+        let began = Instant::now();
+        let given_up = many.check(&args).unwrap_err();
+        assert!(given_up.too_large, "{heavy}: {given_up}");
+        assert!(given_up.to_string().contains("steps"));
+        assert!(began.elapsed() < Duration::from_secs(20));
+    }
+}
+
 /// Without it, an error in a policy that somebody writes would not say where it is.
 #[test]
 fn the_short_form() {
