@@ -18,6 +18,12 @@ pub(crate) enum VerifyingKey {
 impl VerifyingKey {
     /// `None` if the bytes are no point of the curve, or the curve has no signatures here.
     pub(crate) fn from_public(key: &PublicKey) -> Option<Self> {
+        // Compressed points only: the other forms of SEC1 would be further names of the same key.
+        if let PublicKey::P256([head, ..]) | PublicKey::Secp256k1([head, ..]) = key
+            && !matches!(head, 2 | 3)
+        {
+            return None;
+        }
         match key {
             PublicKey::Ed25519(bytes) => ed25519_dalek::VerifyingKey::from_bytes(bytes)
                 .ok()

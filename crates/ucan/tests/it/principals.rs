@@ -82,6 +82,15 @@ fn ecdsa_signatures_have_one_form() {
             assert_eq!(changed(&|_| vec![0xff; 64]), Err(SignatureError::Wrong));
         }
     }
+    // A point in the compact form of SEC1 would be a second name of the same key.
+    let Some(ipvm_ucan::PublicKey::P256(mut point)) = key(Algorithm::P256, 1).did().key().copied()
+    else {
+        panic!()
+    };
+    point[0] = 5;
+    let compact = Did::from_key(ipvm_ucan::PublicKey::P256(point));
+    let error = signed_as(&key(Algorithm::P256, 1), &compact).verify_signature();
+    assert_eq!(error, Err(SignatureError::NotAKey("P-256")));
     assert!(Keypair::from_secret(Algorithm::P256, &[0; 32]).is_err());
     assert!(Keypair::from_secret(Algorithm::Secp256k1, &[0xff; 32]).is_err());
     assert!(Keypair::from_secret(Algorithm::Ed25519, &[0; 32]).is_ok());
