@@ -130,10 +130,10 @@ fn show(context: &mut Context, one: &OneReceipt) -> anyhow::Result<Code> {
             o.raw("out", &value::outcome_json(&payload.out))?;
             o.raw(
                 "run",
-                &payload
-                    .run
-                    .as_ref()
-                    .map_or_else(|| "null".to_owned(), ipvm_ipld::json::to_string),
+                &payload.run.as_ref().map_or_else(
+                    || "null".to_owned(),
+                    |run| ipvm_ipld::json::to_string(&run.to_ipld()),
+                ),
             )
         })?;
         writeln!(out)?;
@@ -146,7 +146,7 @@ fn show(context: &mut Context, one: &OneReceipt) -> anyhow::Result<Code> {
     row("status", status(&receipt).to_owned());
     row(status(&receipt), value::shown(payload.out.value()));
     if let Some(run) = &payload.run {
-        row("effects", value::shown(run));
+        row("effects", value::shown(&run.to_ipld()));
     }
     row("task", payload.ran.to_string());
     row("executor", receipt.executor().to_string());
