@@ -30,7 +30,11 @@ pub(crate) fn shrink(conn: &Connection, path: &Path) -> Result<(), StoreError> {
             Err(error) => return Err(error),
         }
     }
-    // Readers of other processes may be in the way; then the file becomes shorter later.
+    empty_wal(conn, path)
+}
+
+/// Copies all of the WAL and cuts it to nothing. Readers of other processes may be in the way; then it is done later.
+pub(crate) fn empty_wal(conn: &Connection, path: &Path) -> Result<(), StoreError> {
     conn.busy_timeout(WAL_WAIT).at(path, SHRINKING)?;
     let _ = wal::checkpoint(conn, path, Mode::Truncate);
     conn.busy_timeout(BUSY_TIMEOUT).at(path, SHRINKING)

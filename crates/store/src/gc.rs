@@ -105,6 +105,10 @@ impl Store {
             // Only what is in the index can be taken out of it.
             self.index.merge(&mut || {})?;
         }
+        if !options.dry_run {
+            // So that what was only reserved does not count as freed.
+            compact::empty_wal(&writer, self.main.path())?;
+        }
         let before = self.file_bytes()?;
         let mut report = GcReport::default();
         let mut marks = Marks::new(self, tokens, None);

@@ -12,7 +12,10 @@
 //! - The keys of receipts are cut to 64 bits and salted; what they find is checked against the full CID. The index
 //!   is filled behind the commit; memory covers the receipts that it does not have yet.
 //! - What is read is checked against its hash. Damage is an error that names the place, never a panic.
-//! - The store knows no tokens: it never decodes a receipt itself, never verifies a signature, reads no clock.
+//! - What no root reaches is deleted on demand ([`Store::gc`]), and results can be given up for space ([`Store::evict`]).
+//!   Both take the handle for themselves. An older layout is brought to the newest by the first handle that writes.
+//! - The store knows no tokens: it never decodes a receipt itself, never verifies a signature, reads no clock;
+//!   what it has to know of them, a [`Tokens`] tells it.
 //!
 //! ```
 //! use ipvm_ipld::{Block, codec};

@@ -109,3 +109,5 @@ pub(crate) const WHOLE_BLOCKS_MAX: usize = 100_000;
 pub(crate) const VERIFY_BYTES: usize = 8 << 20;
 /// Fewest rows that are worth a thread.
 pub(crate) const VERIFY_SHARE_MIN: usize = 64;
+/// Missing things that are named once each; further ones are named as often as something refers to them.
+pub(crate) const MISSING_MAX: usize = 65_536;

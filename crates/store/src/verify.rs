@@ -4,7 +4,7 @@
 use crate::Store;
 use crate::error::{Context, StoreError};
 use crate::finding::{Finding, VerifyEvent, VerifyPart, VerifySummary};
-use crate::limits::{VERIFY_BYTES, VERIFY_SHARE_MIN, WALK_ROWS};
+use crate::limits::{MISSING_MAX, VERIFY_BYTES, VERIFY_SHARE_MIN, WALK_ROWS};
 use crate::marks::{Holder, Marks, Missing};
 use crate::read::BlockFound;
 use crate::tail::{KeyKind, KeyRow};
@@ -13,6 +13,7 @@ use crate::types::{Pin, ReceiptId, RunId};
 use ipvm_ipld::{Cid, cid_of, codec};
 use rusqlite::{Row, params};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::thread;
 
 const VERIFYING: &str = "verifying";
@@ -390,9 +391,12 @@ impl<'v> Verifier<'v> {
         let store = self.store;
         let total = self.summary.receipts;
         let this = RefCell::new(self);
+        let mut named = BTreeSet::new();
         let mut on_missing = |missing: Missing| {
+            // Each once: a module that is gone is named by every call of it.
+            let is_news = named.len() >= MISSING_MAX || named.insert((missing.cid, missing.part));
             // A pin that leads to nothing is named as such.
-            if !matches!(missing.holder, Holder::Pin(_)) {
+            if is_news && !matches!(missing.holder, Holder::Pin(_)) {
                 this.borrow_mut().find(missing.finding());
             }
         };
