@@ -24,7 +24,6 @@ mod workflows;
 
 pub(crate) use fan_out::{MemoryOptions, memory};
 
-use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
@@ -111,28 +110,25 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let setting = Setting::new(options.quick, home.as_deref())?;
     let load_before = load();
     let mut rows = Vec::new();
+    println!("{}", Row::header());
     for bench in BENCHES
         .iter()
         .filter(|bench| bench.is_wanted(&options.only))
     {
-        println!("{} …", bench.name);
-        rows.extend((bench.rows)(&setting).with_context(|| format!("bench {}", bench.name))?);
+        let measured = (bench.rows)(&setting);
+        for row in measured.with_context(|| format!("bench {}", bench.name))? {
+            println!("{row}");
+            rows.push(row);
+        }
+        if !options.quick {
+            // Each time, so that a run that is broken off leaves what it has measured.
+            write(&rows, [&load_before, &load()])?;
+        }
     }
-    report(&rows, options.quick, [load_before, load()])
-}
-
-/// Shows the rows and writes them down.
-fn report(rows: &[Row], quick: bool, load: [String; 2]) -> Result<()> {
-    println!("\n{}", Row::header());
-    let mut table = format!("{}\n", Row::markdown_header());
-    for row in rows {
-        println!("{row}");
-        writeln!(table, "{}", row.to_markdown())?;
-    }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let [before, after] = load;
     println!(
-        "\n{cores} cores, load {before} before and {after} after; floor and ours measured in turn"
+        "\n{} cores, load {load_before} before and {} after; floor and ours measured in turn",
+        cores(),
+        load()
     );
     let refused: Vec<&str> = rows.iter().filter_map(Row::refused).collect();
     if !refused.is_empty() {
@@ -141,12 +137,18 @@ fn report(rows: &[Row], quick: bool, load: [String; 2]) -> Result<()> {
             refused.join("; ")
         );
     }
-    if quick {
+    if options.quick {
         println!("a quick run: the figures mean nothing");
-        return Ok(());
     }
+    Ok(())
+}
+
+/// Writes the rows as JSON and as a Markdown table.
+fn write(rows: &[Row], load: [&str; 2]) -> Result<()> {
     let all: Vec<_> = rows.iter().map(Row::to_json).collect();
-    let document = json!({ "cores": cores, "load": [before, after], "rows": all });
+    let document = json!({ "cores": cores(), "load": load, "rows": all });
+    let table: Vec<String> = rows.iter().map(Row::to_markdown).collect();
+    let table = format!("{}\n{}\n", Row::markdown_header(), table.join("\n"));
     for (name, text) in [
         ("bench.json", format!("{document:#}\n")),
         ("bench.md", table),
@@ -155,6 +157,10 @@ fn report(rows: &[Row], quick: bool, load: [String; 2]) -> Result<()> {
         std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(())
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// How many threads wanted to run during the last minute; empty where the system does not say.
