@@ -127,7 +127,7 @@ pub enum NodeError {
         message: String,
     },
     /// A limit under which nothing can be done.
-    #[error("a limit of {bytes} bytes is too small; the smallest is {min}")]
+    #[error("a limit of {bytes} bytes is too small; the smallest is {} MiB", min >> 20)]
     LimitTooSmall {
         /// What was asked for.
         bytes: u64,
