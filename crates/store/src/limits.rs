@@ -14,6 +14,8 @@ pub const BATCH_BYTES_MAX: usize = 64 << 20;
 
 /// Most batches that wait for the writer; a further submitter waits.
 pub(crate) const QUEUE_BATCHES_MAX: usize = 1_024;
+/// Most files or folders of one batch that wait for the disk at the same time, each in a thread that does nothing else.
+pub(crate) const WAITS_AT_ONCE: usize = 8;
 /// Most bytes that wait for the writer; a further submitter waits.
 pub(crate) const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Most batches in one transaction.
