@@ -252,7 +252,7 @@ fn the_key_of_a_did_is_the_did() {
     for (did, expect) in cases {
         let told = did::key(did).map(|key| key.algorithm().name());
         assert_eq!(
-            told.as_ref().unwrap_or_else(Refusal::name),
+            told.unwrap_or_else(|refusal| refusal.name()),
             expect,
             "{did}"
         );
