@@ -45,7 +45,7 @@ pub(crate) fn write_report(
         report
             .steps
             .iter()
-            .try_for_each(|step| tasks.object(&step.label, |o| write_step(o, node, step)))
+            .try_for_each(|step| tasks.object(&step.label, |o| write_step(o, node, &step)))
     })?;
     o.object("outputs", |o| match outputs {
         Outputs::Files(files) => files
@@ -113,7 +113,7 @@ pub(crate) fn write_text(
     head.write(out)?;
     writeln!(out)?;
     let mut table = Table::with_heading(&["STATUS", "TASK", "TOOK", "RECEIPT", ""]).right(2);
-    for step in &report.steps {
+    for step in report.steps.iter() {
         let status = if step.memo {
             format!("{} ↺", step.status.as_str())
         } else {
@@ -130,7 +130,7 @@ pub(crate) fn write_text(
             clean(&step.label).into_owned(),
             took,
             receipt,
-            remark(node, step)?,
+            remark(node, &step)?,
         ]);
     }
     table.write(out)?;
@@ -159,11 +159,7 @@ pub(crate) fn summary(report: &RunReport) -> String {
         count(report.reused)
     ));
     for (status, word) in [(Status::Error, "failed"), (Status::Pending, "pending")] {
-        let n = report
-            .steps
-            .iter()
-            .filter(|step| step.status == status)
-            .count() as u64;
+        let n = report.steps.count(status) as u64;
         if n > 0 {
             line.push_str(&format!(", {} {word}", count(n)));
         }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ipvm_ipld::{Block, Cid};
+use ipvm_ipld::{Block, Cid, Ipld, cbor};
 use ipvm_ucan::{Outcome, Receipt, verify};
 use ipvm_wasm::Cancel;
 use ipvm_workflow::{Class, Config, Limits, class_of};
@@ -96,13 +96,14 @@ impl Node {
                 "receipt {cid} says no result, only that the task did not end"
             )));
         }
-        let args = resolve(&task, &mut |wanted| {
+        let args = cbor::encode(&Ipld::Map(task.args))?;
+        let args = resolve(&args, &mut |wanted| {
             let input = self.external(&wanted.task)?;
             self.awaited(wanted, &input.cid())
         })?;
         let clock = Instant::now();
         let limits = generous(payload.meta.fuel);
-        let computation = computation_of(&task, &args)?;
+        let computation = computation_of(&task.cmd, &args)?;
         let Execution::Ended { out, .. } = self.execute(args, &computation, &limits, cancel)?
         else {
             return Err(NodeError::Interrupted);

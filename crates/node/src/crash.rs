@@ -127,7 +127,7 @@ fn check(folder: &Path, said: &[String], crash: Option<&Crash>) -> BTreeMap<Stri
         "{crash:?}: executed twice"
     );
     for run in node.runs(10).unwrap() {
-        for step in node.run_report(&run).unwrap().steps {
+        for step in node.run_report(&run).unwrap().steps.iter() {
             let out = step.receipt.map(|receipt| node.outcome(&receipt).unwrap());
             outs.insert(format!("{} {}", run.name, step.label), format!("{out:?}"));
         }

@@ -6,7 +6,7 @@ use std::fmt;
 use ipvm_ipld::{Cid, Ipld, json};
 use ipvm_store::RunFilter;
 use ipvm_ucan::promise::Await;
-use ipvm_workflow::{Plan, Task};
+use ipvm_workflow::Plan;
 
 use crate::memo::{computation_of, resolve};
 use crate::scribe::one_line;
@@ -135,14 +135,10 @@ impl Node {
         let mut found: HashMap<u32, Explanation> = HashMap::new();
         for index in prepared.plan.graph().order() {
             let plan = &prepared.plan;
-            let (Some(label), Some(step), Some(task)) = (
-                plan.label(index),
-                plan.step(index),
-                plan.graph().task(index),
-            ) else {
+            let (Some(label), Some(task)) = (plan.label(index), plan.graph().task(index)) else {
                 continue;
             };
-            let why = match self.hit(prepared, &step.task, &task, &hits)? {
+            let why = match self.hit(prepared, index, &task, &hits)? {
                 Some((receipt, why)) => {
                     hits.insert(index, receipt);
                     why
@@ -210,10 +206,13 @@ impl Node {
     fn hit(
         &self,
         prepared: &Prepared,
-        task: &Task,
+        step: u32,
         cid: &Cid,
         hits: &HashMap<u32, Cid>,
     ) -> Result<Option<(Cid, Why)>, NodeError> {
+        let Some(task) = prepared.plan.task(step) else {
+            return Ok(None);
+        };
         if let Some(receipt) = self.look_up_task(cid)? {
             return Ok(Some((receipt.cid(), hit_of(&receipt, "task"))));
         }
@@ -224,10 +223,10 @@ impl Node {
                 .ok_or(NodeError::NoBlock(wanted.task))?;
             self.awaited(wanted, receipt)
         };
-        let Ok(args) = resolve(task, &mut value) else {
+        let Ok(args) = resolve(task.args, &mut value) else {
             return Ok(None);
         };
-        let receipt = self.look_up_computation(&computation_of(task, &args)?)?;
+        let receipt = self.look_up_computation(&computation_of(&task.cmd, &args)?)?;
         Ok(receipt.map(|receipt| (receipt.cid(), hit_of(&receipt, "computation"))))
     }
 

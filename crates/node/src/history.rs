@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ipvm_ipld::{Cid, Ipld, parse_cid};
 use ipvm_store::{RunFilter, RunStatus};
@@ -10,8 +11,8 @@ use ipvm_ucan::{Invocation, Outcome, Receipt};
 use ipvm_workflow::{Failure, Plan};
 
 use crate::record::Record;
-use crate::report::{RunInfo, RunReport, RunState, Status};
-use crate::run::{AFTER, step_report};
+use crate::report::{RunInfo, RunReport, RunState, Steps};
+use crate::run::AFTER;
 use crate::{Access, Node, NodeError};
 
 /// Shortest prefix of a CID that may stand for it, in characters.
@@ -177,27 +178,32 @@ impl Node {
             }
         }
         let because = because_of(&plan, &records, &causes);
-        let steps: Vec<_> = (0..)
-            .zip(&records)
-            .map(|(step, record)| {
-                step_report(&plan, step, record.as_ref(), because.get(&step).copied())
-            })
-            .collect();
-        let reused = steps.iter().filter(|step| step.memo);
-        let executed = steps
-            .iter()
-            .filter(|step| !step.memo && step.status != Status::Pending && step.because.is_none());
-        Ok(RunReport {
+        let mut report = RunReport {
             workflow: run.workflow,
             run: run.run,
             name: run.name.clone(),
             status: run.status,
-            executed: executed.clone().count() as u64,
-            reused: reused.clone().count() as u64,
-            saved_us: reused.map(|step| step.took_us).sum(),
-            took_us: executed.map(|step| step.took_us).sum(),
-            steps,
-        })
+            executed: 0,
+            reused: 0,
+            saved_us: 0,
+            took_us: 0,
+            steps: Steps {
+                plan: Arc::new(plan),
+                records,
+                because,
+            },
+        };
+        for (index, record) in (0..).zip(&report.steps.records) {
+            let Some(record) = record else { continue };
+            if record.memo {
+                report.reused += 1;
+                report.saved_us += record.took_us;
+            } else if !report.steps.because.contains_key(&index) {
+                report.executed += 1;
+                report.took_us += record.took_us;
+            }
+        }
+        Ok(report)
     }
 
     /// The workflow with this CID.

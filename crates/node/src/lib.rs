@@ -64,6 +64,6 @@ pub use ipvm_store::{GcPart, Pin, PinKind};
 pub use ipvm_wasm::{Cancel, Log, Stream};
 pub use node::{Access, Clock, Node};
 pub use prepare::{CallRequest, FileRequest, Group, Prepared};
-pub use report::{Progress, RunInfo, RunReport, RunState, Status, StepReport};
+pub use report::{Progress, RunInfo, RunReport, RunState, Status, StepReport, Steps};
 pub use run::RunOptions;
 pub use trace::{Trace, TraceInput};

@@ -7,11 +7,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use ipvm_ipld::{Cid, Ipld};
+use ipvm_ipld::{Cid, Ipld, Limits, cbor};
 use ipvm_store::{ReceiptId, StoredReceipt};
-use ipvm_ucan::promise::{self, Await};
-use ipvm_ucan::{Outcome, Receipt};
-use ipvm_workflow::{Computation, Failure, Task};
+use ipvm_ucan::promise::Await;
+use ipvm_ucan::{Command, Outcome, Receipt};
+use ipvm_workflow::{Computation, Failure};
 
 use crate::{Node, NodeError};
 
@@ -27,23 +27,29 @@ pub(crate) fn is_reusable(out: &Outcome) -> bool {
 }
 
 /// The memo key of a pure task whose promises are resolved.
-pub(crate) fn computation_of(task: &Task, args: &Args) -> Result<Cid, NodeError> {
-    Ok(Computation {
-        cmd: task.cmd.clone(),
-        args: args.clone(),
-    }
-    .cid()?)
+pub(crate) fn computation_of(cmd: &Command, args: &Args) -> Result<Cid, NodeError> {
+    Ok(Computation::cid_of(cmd, args)?)
 }
 
-/// The arguments of a task with each promise replaced by what `lookup` gives for it.
+/// The arguments of a task, decoded, each promise replaced by what `lookup` gives for it: the promises of a task that
+/// gathers thousands of results are never in memory all at once.
 pub(crate) fn resolve(
-    task: &Task,
+    args: &[u8],
     lookup: &mut dyn FnMut(&Await) -> Result<Ipld, NodeError>,
 ) -> Result<Args, NodeError> {
-    let resolved = |(name, value): (&String, &Ipld)| {
-        Ok((name.clone(), promise::resolve(value, &mut *lookup)?))
-    };
-    task.args.iter().map(resolved).collect()
+    let mut failed = None;
+    let args = cbor::decode_mapped(args, Limits::default(), |map| match Await::from_map(&map) {
+        Ok(Some(promise)) if failed.is_none() => lookup(&promise).unwrap_or_else(|error| {
+            failed = Some(error);
+            Ipld::Null
+        }),
+        _ => Ipld::Map(map),
+    });
+    match (failed, args?) {
+        (Some(error), _) => Err(error),
+        (None, Ipld::Map(args)) => Ok(args),
+        (None, _) => Err(NodeError::Internal("arguments are not a map".into())),
+    }
 }
 
 impl Node {

@@ -1,9 +1,14 @@
 //! What a caller learns of a run: while it goes on, and at its end.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use ipvm_ipld::Cid;
-use ipvm_workflow::Class;
+use ipvm_scheduler::Ending;
+use ipvm_workflow::{Class, Plan};
 
 use crate::Prepared;
+use crate::record::Record;
 
 /// Where a step stands, as a user sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +135,79 @@ pub struct RunReport {
     /// Time since the run was started, in microseconds.
     pub took_us: u64,
     /// Every step, by index: byte order of labels.
-    pub steps: Vec<StepReport>,
+    pub steps: Steps,
+}
+
+/// The steps of a run. What is told of a step is put together when it is asked for: all at once would take more memory
+/// than the run itself.
+#[derive(Clone, Debug)]
+pub struct Steps {
+    pub(crate) plan: Arc<Plan>,
+    /// By step index.
+    pub(crate) records: Vec<Option<Record>>,
+    /// For each settled step, the step whose end kept it from running.
+    pub(crate) because: HashMap<u32, u32>,
+}
+
+impl Steps {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there are none; there is always one.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The step at `index`.
+    pub fn get(&self, index: u32) -> Option<StepReport> {
+        let record = self.records.get(index as usize)?.as_ref();
+        let label = |step: u32| self.plan.label(step).unwrap_or_default().to_owned();
+        Some(StepReport {
+            label: label(index),
+            task: self.plan.graph().task(index).unwrap_or_default(),
+            receipt: record.map(Record::receipt),
+            status: match record.map(Record::ending) {
+                None => Status::Pending,
+                Some(Ending::Ok) => Status::Ok,
+                Some(Ending::Error) => Status::Error,
+            },
+            memo: record.is_some_and(|record| record.memo),
+            class: self.plan.class(index),
+            fuel: record.map_or(0, |record| record.fuel),
+            took_us: record.map_or(0, |record| record.took_us),
+            because: self.because.get(&index).copied().map(label),
+        })
+    }
+
+    /// The first step.
+    pub fn first(&self) -> Option<StepReport> {
+        self.get(0)
+    }
+
+    /// The step with this label.
+    pub fn find(&self, label: &str) -> Option<StepReport> {
+        self.get(self.plan.find(label)?)
+    }
+
+    /// All steps in their order.
+    pub fn iter(&self) -> impl Iterator<Item = StepReport> + Clone + '_ {
+        (0..self.records.len() as u32).filter_map(|index| self.get(index))
+    }
+
+    /// How many have this status.
+    pub fn count(&self, status: Status) -> usize {
+        let records = self
+            .records
+            .iter()
+            .map(|record| match record.as_ref().map(Record::ending) {
+                None => Status::Pending,
+                Some(Ending::Ok) => Status::Ok,
+                Some(Ending::Error) => Status::Error,
+            });
+        records.filter(|other| *other == status).count()
+    }
 }
 
 /// A line of the list of runs.

@@ -16,7 +16,7 @@ use ipvm_workflow::{Check, Class, Config, Plan};
 use crate::crew::{News, Order};
 use crate::memo::is_reusable;
 use crate::record::Record;
-use crate::report::{Progress, RunReport, RunState, Status, StepReport};
+use crate::report::{Progress, RunReport, RunState, Status, Steps};
 use crate::scribe::{one_line, token};
 use crate::{Node, NodeError, Prepared};
 
@@ -109,7 +109,7 @@ impl Node {
         let before = self.mark(&run, &prepared.plan)?;
         let carried = self.carry_out(prepared, &run, options, cancel, observe)?;
         let state = self.close(run.id, before, &carried)?;
-        Ok(report(prepared, run.request, state, &carried))
+        Ok(report(prepared, run.request, state, carried))
     }
 
     /// Hands the run to the crew and follows it to its end.
@@ -329,11 +329,12 @@ impl Node {
 
     /// Whether the chain owner → agent still allows the agent to act for the owner.
     fn check_chain(&self, plan: &Plan) -> Result<(), NodeError> {
-        let Some(step) = plan.step(0) else {
+        // Any of them: the chain says nothing of single tasks.
+        let Some(task) = plan.task(plan.smallest()) else {
             return Ok(());
         };
         let at = self.now();
-        let invocation = self.invoke(step.task, at)?;
+        let invocation = Invocation::decode(self.invoke(task, at)?.data())?;
         let delegation = &self.keys().delegation;
         let proofs = |cid: &Cid| (*cid == delegation.cid()).then(|| delegation.clone());
         verify(&invocation, &proofs, at, SKEW_SECONDS)?;
@@ -575,11 +576,7 @@ fn check_config(label: &str, config: Option<&Config>) -> Result<(), NodeError> {
     }
 }
 
-fn report(prepared: &Prepared, run: Cid, status: RunState, carried: &Carried) -> RunReport {
-    let steps = (0..).zip(&carried.records).map(|(step, record)| {
-        let because = carried.because.get(&step).copied();
-        step_report(&prepared.plan, step, record.as_ref(), because)
-    });
+fn report(prepared: &Prepared, run: Cid, status: RunState, carried: Carried) -> RunReport {
     RunReport {
         workflow: prepared.plan.cid(),
         run,
@@ -589,30 +586,10 @@ fn report(prepared: &Prepared, run: Cid, status: RunState, carried: &Carried) ->
         reused: carried.reused,
         saved_us: carried.saved_us,
         took_us: u64::try_from(carried.began.elapsed().as_micros()).unwrap_or(u64::MAX),
-        steps: steps.collect(),
-    }
-}
-
-pub(crate) fn step_report(
-    plan: &Plan,
-    step: u32,
-    record: Option<&Record>,
-    because: Option<u32>,
-) -> StepReport {
-    let label = |step: u32| plan.label(step).unwrap_or_default().to_owned();
-    StepReport {
-        label: label(step),
-        task: plan.graph().task(step).unwrap_or_default(),
-        receipt: record.map(Record::receipt),
-        status: match record.map(Record::ending) {
-            None => Status::Pending,
-            Some(Ending::Ok) => Status::Ok,
-            Some(Ending::Error) => Status::Error,
+        steps: Steps {
+            plan: prepared.plan.clone(),
+            records: carried.records,
+            because: carried.because,
         },
-        memo: record.is_some_and(|record| record.memo),
-        class: plan.class(step),
-        fuel: record.map_or(0, |record| record.fuel),
-        took_us: record.map_or(0, |record| record.took_us),
-        because: because.map(label),
     }
 }

@@ -1,6 +1,7 @@
 //! Writing results down: the signed invocation, the signed receipt, and the commit that makes
 //! both durable before anyone is told.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ipvm_ipld::{Block, Cid, cbor, codec};
@@ -9,7 +10,7 @@ use ipvm_store::{
     Batch, NewReceipt, ReceiptId, ReceiptKeys, StepReceipt, StepState, StepUpdate, StoreError,
 };
 use ipvm_ucan::{Invocation, InvocationPayload, Outcome, Receipt, ReceiptMeta, ReceiptPayload};
-use ipvm_workflow::{Failure, Task};
+use ipvm_workflow::{Failure, TaskParts};
 
 use crate::crew::{Computed, Order, Shared};
 use crate::record::Record;
@@ -51,10 +52,12 @@ pub(crate) struct Scribe<'a> {
 }
 
 impl Scribe<'_> {
-    /// Signs a receipt for `task`, whose CID is `ran`, and commits it; the run is told once it is durable. What is
-    /// returned may be used by pure steps before.
-    pub(crate) fn write(self, task: Task, ran: Cid, result: Entry) -> Result<Computed, NodeError> {
+    /// Signs a receipt for the step's task, whose CID is `ran`, and commits it; the run is told once it is durable. What
+    /// is returned may be used by pure steps before.
+    pub(crate) fn write(self, ran: Cid, result: Entry) -> Result<Computed, NodeError> {
         let keys = self.node.keys();
+        let missing = || NodeError::Internal(format!("step {} is not in the workflow", self.step));
+        let task = self.order.plan.task(self.step).ok_or_else(missing)?;
         let invocation = self.node.invoke(task, result.started)?;
         let computation = result.computation;
         let memo = result.memo.is_some();
@@ -65,7 +68,7 @@ impl Scribe<'_> {
                 out: result.out,
                 run: None,
                 meta: ReceiptMeta {
-                    inv: invocation.cid(),
+                    inv: *invocation.cid(),
                     computation,
                     memo: result.memo,
                     log: result.log.as_ref().map(|log| *log.cid()),
@@ -82,7 +85,7 @@ impl Scribe<'_> {
         for block in result.blocks.into_iter().chain(result.log) {
             batch.block(block);
         }
-        batch.block(token(invocation.bytes()));
+        batch.block(invocation);
         let place = batch.receipt(NewReceipt {
             block: token(receipt.bytes()),
             keys: ReceiptKeys {
@@ -197,15 +200,15 @@ fn ending_of(out: &Outcome) -> Ending {
 }
 
 impl Node {
-    /// The agent asks itself, on the owner's behalf, to carry out `task`.
-    pub(crate) fn invoke(&self, task: Task, now: i64) -> Result<Invocation, NodeError> {
+    /// The agent asks itself, on the owner's behalf, to carry out `task`: a signed invocation.
+    pub(crate) fn invoke(&self, task: TaskParts<'_>, now: i64) -> Result<Block, NodeError> {
         let keys = self.keys();
         let payload = InvocationPayload {
             iss: keys.agent.did().clone(),
             aud: (task.sub != *keys.agent.did()).then(|| keys.agent.did().clone()),
             sub: task.sub,
             cmd: task.cmd,
-            args: task.args,
+            args: BTreeMap::new(),
             prf: vec![keys.delegation.cid()],
             nonce: task.nonce,
             exp: Some(now + INVOCATION_LIFE),
@@ -213,7 +216,7 @@ impl Node {
             cause: None,
             meta: None,
         };
-        Ok(Invocation::sign(&keys.agent, payload)?)
+        Ok(Invocation::sign_encoded(&keys.agent, payload, task.args)?)
     }
 }
 

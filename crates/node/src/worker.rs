@@ -126,18 +126,16 @@ fn look_up(
     {
         return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
     }
-    let step = order.plan.step(scribe.step).ok_or_else(missing)?;
-    let limits = order.plan.limits(&step);
-    let args = resolve(&step.task, &mut |wanted| input(node, order, inputs, wanted))?;
+    let task = order.plan.task(scribe.step).ok_or_else(missing)?;
+    let args = resolve(task.args, &mut |wanted| input(node, order, inputs, wanted))?;
     let work = Box::new(Work {
         run: scribe.run,
         step: scribe.step,
-        computation: computation_of(&step.task, &args)?,
+        computation: computation_of(&task.cmd, &args)?,
         order: Arc::clone(scribe.order),
-        task: step.task,
         ran,
         args,
-        limits,
+        limits: order.plan.limits(scribe.step),
         landed,
     });
     by_computation(scribe, work)
@@ -163,7 +161,7 @@ fn by_computation(scribe: Scribe<'_>, work: Box<Work>) -> Result<Found, NodeErro
         && let Some((_, receipt)) = scribe.node.find_by_computation(&work.computation)?
     {
         let entry = repeat(scribe.node, &receipt, work.computation);
-        let computed = scribe.write(work.task, work.ran, entry)?;
+        let computed = scribe.write(work.ran, entry)?;
         return Ok(Found::Receipt(computed));
     }
     Ok(Found::Nothing(work))
@@ -238,7 +236,6 @@ fn repeat(node: &Node, receipt: &Receipt, computation: Cid) -> Entry {
 fn settle(scribe: Scribe<'_>, because: u32, cause: Kept) -> Result<Computed, NodeError> {
     let missing = || NodeError::Internal(format!("step {} is not in the workflow", scribe.step));
     let plan = &scribe.order.plan;
-    let step = plan.step(scribe.step).ok_or_else(missing)?;
     let ran = plan.graph().task(scribe.step).ok_or_else(missing)?;
     let (expected, got) = match cause.ending {
         Ending::Ok => (Branch::Error, Branch::Ok),
@@ -260,7 +257,7 @@ fn settle(scribe: Scribe<'_>, because: u32, cause: Kept) -> Result<Computed, Nod
         started: scribe.node.now(),
         took: 0,
     };
-    scribe.write(step.task, ran, entry)
+    scribe.write(ran, entry)
 }
 
 fn execute(node: &Node, shared: &Arc<Shared>, work: Work) -> Result<Option<Computed>, NodeError> {
@@ -293,7 +290,7 @@ fn execute(node: &Node, shared: &Arc<Shared>, work: Work) -> Result<Option<Compu
         run,
         step,
     };
-    scribe.write(work.task, work.ran, result).map(Some)
+    scribe.write(work.ran, result).map(Some)
 }
 
 /// Moves what is large in a result to blocks of its own.

@@ -136,21 +136,7 @@ impl Envelope {
         // One level is the envelope's own.
         require_depth(&signed, MAX_DEPTH - 1)?;
         let signed = cbor::encode(&signed)?;
-        let signature = key.sign(&signed);
-        let mut bytes =
-            Vec::with_capacity(LIST_OF_TWO.len() + BYTES_64.len() + signature.len() + signed.len());
-        bytes.extend_from_slice(&LIST_OF_TWO);
-        bytes.extend_from_slice(&BYTES_64);
-        let from = bytes.len();
-        bytes.extend_from_slice(&signature);
-        let to = bytes.len();
-        bytes.extend_from_slice(&signed);
-        if bytes.len() > limit {
-            return Err(EncodeError::TooLarge {
-                bytes: bytes.len(),
-                limit,
-            });
-        }
+        let (bytes, to) = sign_bytes(key, &signed, limit)?;
         let cid = cid_of(codec::DAG_CBOR, &bytes);
         let signed = to..bytes.len();
         Ok(Self {
@@ -158,10 +144,23 @@ impl Envelope {
             cid,
             tag,
             algorithm,
-            signature: from..to,
+            signature: LIST_OF_TWO.len() + BYTES_64.len()..to,
             signed,
             verified: OnceLock::from(Ok(())),
         })
+    }
+
+    /// Signs a payload that is encoded already, canonically and within the depth of tokens, and gives the token's bytes.
+    pub(crate) fn seal_encoded(
+        key: &Keypair,
+        tag: Tag,
+        payload: &[u8],
+        limit: usize,
+    ) -> Result<Vec<u8>, EncodeError> {
+        let header = varsig::header(key.algorithm()).to_vec();
+        let header = cbor::encode(&Ipld::Bytes(header))?;
+        let (signed, _) = cbor::encode_map(&[("h", &header), (tag.key(), payload)]);
+        Ok(sign_bytes(key, &signed, limit)?.0)
     }
 
     /// Takes a token apart: gives the payload, of which nothing is known yet but that it is canonical.
@@ -320,6 +319,25 @@ fn require_depth(value: &Ipld, levels: usize) -> Result<(), EncodeError> {
             .try_for_each(|item| require_depth(item, levels - 1)),
         _ => Ok(()),
     }
+}
+
+/// The signature and the signed part in a list, and where the signed part begins.
+fn sign_bytes(key: &Keypair, signed: &[u8], limit: usize) -> Result<(Vec<u8>, usize), EncodeError> {
+    let signature = key.sign(signed);
+    let mut bytes =
+        Vec::with_capacity(LIST_OF_TWO.len() + BYTES_64.len() + signature.len() + signed.len());
+    bytes.extend_from_slice(&LIST_OF_TWO);
+    bytes.extend_from_slice(&BYTES_64);
+    bytes.extend_from_slice(&signature);
+    let to = bytes.len();
+    bytes.extend_from_slice(signed);
+    if bytes.len() > limit {
+        return Err(EncodeError::TooLarge {
+            bytes: bytes.len(),
+            limit,
+        });
+    }
+    Ok((bytes, to))
 }
 
 /// CBOR head of a list of two.

@@ -8,7 +8,7 @@ use crate::keypair::Keypair;
 use crate::varsig::Algorithm;
 use crate::{MAX_CHAIN, MAX_INVOCATION_BYTES, require_issuer};
 use ipvm_ipld::fields::{Fields, as_bytes, as_link, as_links, as_map, as_string};
-use ipvm_ipld::{Cid, Ipld, cbor, cid_of, codec};
+use ipvm_ipld::{Block, Cid, Ipld, cbor, cid_of, codec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -56,15 +56,7 @@ impl Invocation {
     /// If the issuer is not the owner of the key, there are more than [`MAX_CHAIN`] proofs, or the payload has no valid
     /// encoding.
     pub fn sign(key: &Keypair, mut payload: InvocationPayload) -> Result<Self, EncodeError> {
-        require_issuer(key, &payload.iss)?;
-        require_safe("exp", payload.exp)?;
-        require_safe("iat", payload.iat)?;
-        if payload.prf.len() > MAX_CHAIN {
-            return Err(EncodeError::Chain {
-                found: payload.prf.len(),
-                limit: MAX_CHAIN,
-            });
-        }
+        payload.require_signable(key)?;
         payload.aud = payload.aud.filter(|aud| *aud != payload.sub);
         let envelope = Envelope::seal(
             key,
@@ -73,6 +65,33 @@ impl Invocation {
             MAX_INVOCATION_BYTES,
         )?;
         Ok(Self(Arc::new(Token { envelope, payload })))
+    }
+
+    /// Signs an invocation whose args are encoded already, canonically and at most [`MAX_DEPTH`](crate::MAX_DEPTH) − 4
+    /// levels deep, and gives its block. Large args need not be decoded for it; those in `payload` do not count.
+    ///
+    /// # Errors
+    /// As [`Invocation::sign`].
+    pub fn sign_encoded(
+        key: &Keypair,
+        mut payload: InvocationPayload,
+        args: &[u8],
+    ) -> Result<Block, EncodeError> {
+        payload.require_signable(key)?;
+        payload.aud = payload.aud.filter(|aud| *aud != payload.sub);
+        payload.args.clear();
+        let fields = payload.fields();
+        let mut encoded = Vec::with_capacity(fields.len());
+        for (key, value) in &fields {
+            encoded.push((key.as_str(), cbor::encode(value)?));
+        }
+        let entries = encoded.iter().map(|(key, value)| match *key {
+            "args" => ("args", args),
+            key => (key, value.as_slice()),
+        });
+        let (payload, _) = cbor::encode_map(&entries.collect::<Vec<_>>());
+        let bytes = Envelope::seal_encoded(key, Tag::Invocation, &payload, MAX_INVOCATION_BYTES)?;
+        Ok(Block::new(codec::DAG_CBOR, bytes))
     }
 
     /// Reads an invocation: everything is checked but the signature, the time and the proofs.
@@ -167,7 +186,25 @@ impl InvocationPayload {
         Ok(cid_of(codec::DAG_CBOR, &cbor::encode(&task)?))
     }
 
+    /// What only the owner of a key can sign, within the limits.
+    fn require_signable(&self, key: &Keypair) -> Result<(), EncodeError> {
+        require_issuer(key, &self.iss)?;
+        require_safe("exp", self.exp)?;
+        require_safe("iat", self.iat)?;
+        if self.prf.len() > MAX_CHAIN {
+            return Err(EncodeError::Chain {
+                found: self.prf.len(),
+                limit: MAX_CHAIN,
+            });
+        }
+        Ok(())
+    }
+
     pub(crate) fn to_ipld(&self) -> Ipld {
+        Ipld::Map(self.fields())
+    }
+
+    fn fields(&self) -> BTreeMap<String, Ipld> {
         let text = |did: &Did| Ipld::String(did.as_str().to_owned());
         let int = |n: i64| Ipld::Integer(n.into());
         let mut map = BTreeMap::from([
@@ -193,7 +230,7 @@ impl InvocationPayload {
                 .into_iter()
                 .filter_map(|(key, value)| Some((key.to_owned(), value?))),
         );
-        Ipld::Map(map)
+        map
     }
 
     pub(crate) fn from_ipld(payload: Ipld, reading: &Reading<'_>) -> Result<Self, Malformed> {

@@ -22,7 +22,7 @@ pub use config::{
 };
 pub use failure::{Failure, LimitKind};
 pub use graph::{Graph, GraphError, MAX_AWAITS};
-pub use plan::Plan;
+pub use plan::{Plan, TaskParts};
 pub use task::{Computation, NONCE_BYTES, Task, WASM_RUN, WasmCall, step_nonce};
 pub use wire::WireError;
 pub use workflow::{

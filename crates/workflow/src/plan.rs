@@ -9,8 +9,9 @@ use crate::workflow::{
     self, CHUNK_BYTES, CHUNK_STEPS, DecodeError, Encoded, Handler, Item, MAX_WORKFLOW_BYTES, Step,
     Workflow, WorkflowError, within,
 };
-use ipvm_ipld::{Block, Cid, Limits, MAX_BLOCK_BYTES, MAX_DEPTH, cbor, codec};
+use ipvm_ipld::{Block, Cid, Ipld, Limits, MAX_BLOCK_BYTES, MAX_DEPTH, cbor, codec, fields};
 use ipvm_ucan::promise::Await;
+use ipvm_ucan::{Command, Did};
 
 /// A workflow that can be run: its blocks, its labels and its graph. Steps are numbered by their labels in byte order.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +31,19 @@ struct Place {
     chunk: u32,
     at: u32,
     bytes: u32,
+}
+
+/// A task whose arguments stay encoded.
+#[derive(Clone, Debug)]
+pub struct TaskParts<'a> {
+    /// On whose resource, or for whom, the work is done.
+    pub sub: Did,
+    /// What is done.
+    pub cmd: Command,
+    /// As in [`Task::nonce`].
+    pub nonce: Vec<u8>,
+    /// With what: a map in canonical DAG-CBOR, promises unresolved.
+    pub args: &'a [u8],
 }
 
 /// Labels in one piece of memory.
@@ -314,18 +328,49 @@ impl Plan {
     /// A step, decoded; none if there is no such step.
     #[must_use]
     pub fn step(&self, step: u32) -> Option<Step> {
+        Step::from_ipld(decode(self.bytes(step)?)?).ok()
+    }
+
+    /// The task of a step, its arguments encoded: those of a task that gathers thousands of results take much memory.
+    #[must_use]
+    pub fn task(&self, step: u32) -> Option<TaskParts<'_>> {
+        let task = cbor::entry(self.bytes(step)?, "task")?;
+        let text = |key| fields::as_string(decode(cbor::entry(task, key)?)?, key).ok();
+        Some(TaskParts {
+            sub: text("sub")?.parse().ok()?,
+            cmd: text("cmd")?.parse().ok()?,
+            nonce: fields::as_bytes(decode(cbor::entry(task, "nonce")?)?, "nonce").ok()?,
+            args: cbor::entry(task, "args")?,
+        })
+    }
+
+    /// The limits under which a step runs.
+    #[must_use]
+    pub fn limits(&self, step: u32) -> StepLimits {
+        let config = self
+            .bytes(step)
+            .and_then(|step| cbor::entry(step, "config"));
+        let config = config.and_then(|config| Config::from_ipld(decode(config)?).ok());
+        Config::cascade(config.as_ref(), self.head.defaults.as_ref())
+    }
+
+    /// The step with the shortest encoding.
+    #[must_use]
+    pub fn smallest(&self) -> u32 {
+        let places = (0..).zip(&self.places);
+        places
+            .min_by_key(|(_, place)| place.bytes)
+            .map_or(0, |(step, _)| step)
+    }
+
+    /// The encoding of a step. It was checked, or made, when the plan was.
+    fn bytes(&self, step: u32) -> Option<&[u8]> {
         let place = self.places.get(step as usize)?;
         let chunk = self.encoded.chunks.get(place.chunk as usize)?;
-        let bytes = chunk
+        chunk
             .data()
             .get(place.at as usize..)?
-            .get(..place.bytes as usize)?;
-        // These very bytes were made from a step.
-        let limits = Limits {
-            bytes: MAX_BLOCK_BYTES,
-            depth: MAX_DEPTH,
-        };
-        Step::from_ipld(cbor::decode(bytes, limits).ok()?).ok()
+            .get(..place.bytes as usize)
     }
 
     /// The whole workflow, decoded.
@@ -337,10 +382,12 @@ impl Plan {
             ..self.head.clone()
         }
     }
+}
 
-    /// The limits under which a step runs.
-    #[must_use]
-    pub fn limits(&self, step: &Step) -> StepLimits {
-        Config::cascade(step.config.as_ref(), self.head.defaults.as_ref())
-    }
+fn decode(bytes: &[u8]) -> Option<Ipld> {
+    let limits = Limits {
+        bytes: MAX_BLOCK_BYTES,
+        depth: MAX_DEPTH,
+    };
+    cbor::decode(bytes, limits).ok()
 }

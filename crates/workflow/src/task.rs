@@ -145,7 +145,25 @@ impl Computation {
     /// # Errors
     /// If the arguments have no encoding (NaN, infinities, too deep).
     pub fn cid(&self) -> Result<Cid, cbor::EncodeError> {
-        Ok(*cbor::encode_block(&self.to_ipld())?.cid())
+        Self::cid_of(&self.cmd, &self.args)
+    }
+
+    /// The memo key of a command and its arguments, which are not copied.
+    ///
+    /// # Errors
+    /// As [`Computation::cid`].
+    pub fn cid_of(cmd: &Command, args: &BTreeMap<String, Ipld>) -> Result<Cid, cbor::EncodeError> {
+        let mut encoded = Vec::with_capacity(args.len());
+        for (name, value) in args {
+            encoded.push((name.as_str(), cbor::encode(value)?));
+        }
+        let entries = encoded
+            .iter()
+            .map(|(name, value)| (*name, value.as_slice()));
+        let (args, _) = cbor::encode_map(&entries.collect::<Vec<_>>());
+        let cmd = cbor::encode(&Ipld::String(cmd.to_string()))?;
+        let (bytes, _) = cbor::encode_map(&[("cmd", &cmd), ("args", &args)]);
+        Ok(cid_of(codec::DAG_CBOR, &bytes))
     }
 }
 

@@ -179,7 +179,7 @@ fn run_twice(case: &Case<'_>) -> Result<usize> {
     let report = node.run_report(runs.first().context("the run")?)?;
     ensure!(report.steps.len() == case.tasks, "it is another run");
     let mut twice = 0;
-    for step in &report.steps {
+    for step in report.steps.iter() {
         let receipts = node.receipts_of_task(&step.task)?.len();
         ensure!(receipts > 0, "{} has no receipt", step.label);
         twice += receipts - 1;

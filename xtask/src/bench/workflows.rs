@@ -109,7 +109,7 @@ pub(crate) fn run(
         report.steps.len(),
         report.status.as_str()
     );
-    let last = report.steps.last().context("a task")?;
+    let last = report.steps.iter().last().context("a task")?;
     ensure!(last.receipt.is_some(), "no receipt");
     Ok(report)
 }

@@ -11,6 +11,7 @@ use crate::address::{CidError, codec};
 use crate::block::Block;
 use crate::limits::{Limits, MAX_DEPTH};
 use ipld_core::ipld::Ipld;
+use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 
 /// The integers of DAG-CBOR: −2^64 … 2^64 − 1.
@@ -147,10 +148,16 @@ pub fn encode_map(entries: &[(&str, &[u8])]) -> (Vec<u8>, Vec<Range<usize>>) {
     (bytes, places)
 }
 
+/// Major type of bytes.
+const MAJOR_BYTES: u8 = 2;
 /// Major type of a text.
 const MAJOR_TEXT: u8 = 3;
+/// Major type of a list.
+const MAJOR_LIST: u8 = 4;
 /// Major type of a map.
 const MAJOR_MAP: u8 = 5;
+/// Major type of a tag.
+const MAJOR_TAG: u8 = 6;
 /// Longest head of an item, in bytes.
 const LONGEST_HEAD: usize = 9;
 
@@ -180,7 +187,81 @@ fn push_head(bytes: &mut Vec<u8>, major: u8, argument: u64) {
 /// # Errors
 /// See [`DecodeError`]: each names the place in the input.
 pub fn decode(bytes: &[u8], limits: Limits) -> Result<Ipld, DecodeError> {
-    read::read(bytes, limits)
+    read::read(bytes, limits, Ipld::Map)
+}
+
+/// Decodes a value in which each map that is not empty is replaced by what `mapped` makes of it, inner maps first; what
+/// it makes is not looked into again. For large values with many small maps that stand for something: all at once they
+/// would take a hundred times the memory of their encoding.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_mapped(
+    bytes: &[u8],
+    limits: Limits,
+    mapped: impl FnMut(BTreeMap<String, Ipld>) -> Ipld,
+) -> Result<Ipld, DecodeError> {
+    read::read(bytes, limits, mapped)
+}
+
+/// The encoding of the value under a key of an encoded map; none if there is no such key, or no such map. For encodings
+/// that are known to be canonical: what follows the value is not looked at.
+#[must_use]
+pub fn entry<'a>(map: &'a [u8], key: &str) -> Option<&'a [u8]> {
+    let (major, entries, mut at) = head(map)?;
+    if major != MAJOR_MAP {
+        return None;
+    }
+    for _ in 0..entries {
+        let (major, length, bytes) = head(map.get(at..)?)?;
+        let text = at + bytes..at + bytes + usize::try_from(length).ok()?;
+        let value = text.end;
+        at = value + skip(map.get(value..)?)?;
+        if major == MAJOR_TEXT && map.get(text)? == key.as_bytes() {
+            return map.get(value..at);
+        }
+    }
+    None
+}
+
+/// Length of the item that these bytes begin with, with all that is in it.
+fn skip(bytes: &[u8]) -> Option<usize> {
+    let (mut at, mut pending) = (0_usize, 1_u64);
+    while pending > 0 {
+        let (major, argument, length) = head(bytes.get(at..)?)?;
+        at += length;
+        pending -= 1;
+        match major {
+            MAJOR_BYTES | MAJOR_TEXT => at = at.checked_add(usize::try_from(argument).ok()?)?,
+            MAJOR_LIST => pending = pending.checked_add(argument)?,
+            MAJOR_MAP => pending = pending.checked_add(argument.checked_mul(2)?)?,
+            MAJOR_TAG => pending += 1,
+            _ => {}
+        }
+        // No item is shorter than a byte.
+        if pending > (bytes.len() as u64).checked_sub(at as u64)? {
+            return None;
+        }
+    }
+    Some(at)
+}
+
+/// Major type, argument and length of the head that these bytes begin with.
+fn head(bytes: &[u8]) -> Option<(u8, u64, usize)> {
+    let first = *bytes.first()?;
+    let (major, info) = (first >> 5, first & 0x1f);
+    let argument = match info {
+        0..=23 => return Some((major, info.into(), 1)),
+        24 => bytes.get(1..2)?,
+        25 => bytes.get(1..3)?,
+        26 => bytes.get(1..5)?,
+        27 => bytes.get(1..9)?,
+        _ => return None,
+    };
+    let value = argument
+        .iter()
+        .fold(0, |value, byte| value << 8 | u64::from(*byte));
+    Some((major, value, 1 + argument.len()))
 }
 
 /// Refuses what has no encoding. The recursion ends at [`MAX_DEPTH`].

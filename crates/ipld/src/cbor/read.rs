@@ -51,8 +51,13 @@ struct Reader<'a> {
     items: usize,
 }
 
-/// Reads `bytes` as one canonical DAG-CBOR value within the limits.
-pub(super) fn read(bytes: &[u8], limits: Limits) -> Result<Ipld, DecodeError> {
+/// Reads `bytes` as one canonical DAG-CBOR value within the limits. Each map that is not empty, once it is whole, is what
+/// `mapped` makes of it.
+pub(super) fn read(
+    bytes: &[u8],
+    limits: Limits,
+    mut mapped: impl FnMut(BTreeMap<String, Ipld>) -> Ipld,
+) -> Result<Ipld, DecodeError> {
     if bytes.len() > limits.bytes {
         return Err(DecodeError::TooLarge {
             bytes: bytes.len(),
@@ -92,6 +97,7 @@ pub(super) fn read(bytes: &[u8], limits: Limits) -> Result<Ipld, DecodeError> {
                 };
             };
             match frame.put(value) {
+                Start::Whole(Ipld::Map(map)) => value = mapped(map),
                 Start::Whole(closed) => value = closed,
                 Start::Open(frame) => {
                     stack.push(frame);

@@ -51,6 +51,22 @@ fn nearly() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// The same as `maps_are_replaced_where_they_stand` asks for, by recursion.
+fn replaced(value: &Ipld) -> Ipld {
+    match value {
+        Ipld::List(items) => Ipld::List(items.iter().map(replaced).collect()),
+        Ipld::Map(map) if !map.is_empty() => Ipld::Integer(
+            map.values()
+                .map(|value| match replaced(value) {
+                    Ipld::Integer(n) => n,
+                    _ => 0,
+                })
+                .fold(1, i128::wrapping_add),
+        ),
+        other => other.clone(),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -59,6 +75,46 @@ proptest! {
     fn cbor_round(value in value()) {
         let bytes = cbor::encode(&value).unwrap();
         prop_assert_eq!(cbor::decode(&bytes, Limits::default()).unwrap(), value);
+    }
+
+    /// Without it, a map that is put together of encoded values could be another than the same map encoded at once.
+    #[test]
+    fn maps_of_encoded_values(map in proptest::collection::btree_map(".{0,40}", value(), 0..40)) {
+        let encoded: Vec<(String, Vec<u8>)> = map
+            .iter()
+            .map(|(key, value)| (key.clone(), cbor::encode(value).unwrap()))
+            .collect();
+        let entries: Vec<(&str, &[u8])> =
+            encoded.iter().map(|(key, value)| (key.as_str(), value.as_slice())).collect();
+        let (bytes, places) = cbor::encode_map(&entries);
+        prop_assert_eq!(&bytes, &cbor::encode(&Ipld::Map(map)).unwrap());
+        for ((key, value), place) in entries.iter().zip(places) {
+            prop_assert_eq!(&bytes[place], *value);
+            prop_assert_eq!(cbor::entry(&bytes, key), Some(*value));
+        }
+        prop_assert_eq!(cbor::entry(&bytes, "a key of more than forty characters, so none of these"), None);
+    }
+
+    /// Without it, a look into damaged bytes could panic or go on for ever.
+    #[test]
+    fn entries_of_random_bytes(bytes in nearly(), key in ".{0,4}") {
+        let found = cbor::entry(&bytes, &key);
+        prop_assert!(found.is_none_or(|found| found.len() < bytes.len()));
+    }
+
+    /// Without it, a promise deep in a value could be missed, or data that came for one taken for another.
+    #[test]
+    fn maps_are_replaced_where_they_stand(value in value()) {
+        let bytes = cbor::encode(&value).unwrap();
+        let same = cbor::decode_mapped(&bytes, Limits::default(), Ipld::Map).unwrap();
+        prop_assert_eq!(&same, &value);
+        let counted = cbor::decode_mapped(&bytes, Limits::default(), |map| {
+            Ipld::Integer(map.values().map(|value| match value {
+                Ipld::Integer(n) => *n,
+                _ => 0,
+            }).fold(1, i128::wrapping_add))
+        });
+        prop_assert_eq!(counted.unwrap(), replaced(&value));
     }
 
     /// Without it, something accepted could have a second encoding, and so a second CID.

@@ -43,6 +43,7 @@ pub(crate) fn call(context: &mut Context, verb: Call) -> anyhow::Result<Code> {
     let options = RunOptions::default();
     let ran = carry_out(context, &node, prepared, &options, ProgressForm::Auto)?;
     let step = ran.report.steps.first();
+    let step = step.as_ref();
     let outcome = match step.and_then(|step| step.receipt) {
         Some(receipt) => Some(node.outcome(&receipt)?),
         None => None,

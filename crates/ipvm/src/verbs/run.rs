@@ -14,9 +14,7 @@ use crate::ui::term::{self, Out, Paint, Passing};
 use crate::value::Body;
 use anyhow::Context as _;
 use ipvm_ipld::{Cid, Ipld};
-use ipvm_node::{
-    FileRequest, Node, NodeError, Prepared, RunOptions, RunReport, RunState, Status, StepReport,
-};
+use ipvm_node::{FileRequest, Node, NodeError, Prepared, RunOptions, RunReport, RunState, Status};
 use ipvm_ucan::Outcome;
 use std::collections::HashMap;
 use std::io::Write;
@@ -215,16 +213,10 @@ fn write_outputs(
     report: &RunReport,
     folder: &OutputDir,
 ) -> anyhow::Result<Vec<(String, std::path::PathBuf)>> {
-    let steps: HashMap<&str, &StepReport> = report
-        .steps
-        .iter()
-        .map(|step| (step.label.as_str(), step))
-        .collect();
     let mut written = Vec::new();
     for output in &prepared.outputs {
-        let receipt = steps
-            .get(output.label.as_str())
-            .and_then(|step| step.receipt);
+        let step = report.steps.get(output.step);
+        let receipt = step.and_then(|step| step.receipt);
         let Some(value) = ok_value(node, receipt)? else {
             continue;
         };
@@ -275,14 +267,10 @@ fn close(context: &Context, ran: &Ran, outputs: &Outputs, folder: Option<&Output
         }
     }
     if ran.interrupted && report.status == RunState::Cancelled {
-        let done = report
-            .steps
-            .iter()
-            .filter(|step| step.status != Status::Pending)
-            .count() as u64;
+        let done = report.steps.len() - report.steps.count(Status::Pending);
         context.note(&format!(
             "{} kept; the same command goes on from there",
-            counted(done, "finished task")
+            counted(done as u64, "finished task")
         ));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipvm_ipld::Cid;
 use ipvm_scheduler::RunId;
-use ipvm_workflow::{Limits, Task};
+use ipvm_workflow::Limits;
 
 use super::Order;
 use crate::memo::Args;
@@ -16,7 +16,6 @@ pub(crate) struct Work {
     pub(crate) run: RunId,
     pub(crate) step: u32,
     pub(crate) order: Arc<Order>,
-    pub(crate) task: Task,
     /// The task's CID.
     pub(crate) ran: Cid,
     /// The arguments with every promise resolved.

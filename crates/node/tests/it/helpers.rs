@@ -44,16 +44,12 @@ pub(crate) fn results(node: &Node, report: &RunReport) -> BTreeMap<String, Strin
     report
         .steps
         .iter()
-        .map(|step| (step.label.clone(), outcome(step)))
+        .map(|step| (step.label.clone(), outcome(&step)))
         .collect()
 }
 
-pub(crate) fn step<'a>(report: &'a RunReport, label: &str) -> &'a StepReport {
-    report
-        .steps
-        .iter()
-        .find(|step| step.label == label)
-        .expect("a step with this label")
+pub(crate) fn step(report: &RunReport, label: &str) -> StepReport {
+    report.steps.find(label).expect("a step with this label")
 }
 
 /// One step that calls a function of the test module.

@@ -152,7 +152,8 @@ fn two_homes_with_other_keys_compute_equal_results() {
     let (first, second) = (run(&one, &folder), run(&two, &folder));
     assert_eq!(results(&one, &first), results(&two, &second));
     assert_ne!(
-        first.steps[0].task, second.steps[0].task,
+        first.steps.first().unwrap().task,
+        second.steps.first().unwrap().task,
         "tasks name their owner"
     );
 }

@@ -12,6 +12,7 @@ mod chains;
 mod conformance;
 mod containers;
 mod did_key;
+mod encoded;
 mod fuzz;
 mod naive;
 mod official;
