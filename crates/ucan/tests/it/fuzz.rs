@@ -47,7 +47,7 @@ fn repeat(mut turn: impl FnMut(&mut Random) -> bool) {
 }
 
 /// A few changes: bytes replaced, put in, taken out, doubled, or swapped with a part of another input.
-fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = random.pick(seeds).clone();
     for _ in 0..random.below(4) {
         let at = random.below(bytes.len() + 1);
@@ -72,7 +72,8 @@ fn mutate(random: &mut Random, seeds: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-fn tokens() -> Vec<Vec<u8>> {
+/// Tokens of each kind by each algorithm.
+pub(crate) fn tokens() -> Vec<Vec<u8>> {
     let mut all = vec![];
     for algorithm in Algorithm::ALL {
         let key = Keypair::from_secret(algorithm, &[1; 32]).unwrap();

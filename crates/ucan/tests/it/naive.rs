@@ -9,12 +9,12 @@ use ipvm_ucan::{
 };
 use std::collections::{BTreeMap, HashMap};
 
-const NOW: i64 = 1_800_000_000;
+pub(crate) const NOW: i64 = 1_800_000_000;
 /// Chains of an ordinary run; `IPVM_CHAINS` sets another number.
 const CHAINS: usize = 10_000;
 
 const COMMANDS: [&str; 6] = ["/", "/crud", "/crud/read", "/crud/read/x", "/crudx", "/msg"];
-const POLICIES: [&str; 14] = [
+pub(crate) const POLICIES: [&str; 14] = [
     "[]",
     "[]",
     r#"[["like",".uri","https://example.com/*"]]"#,
@@ -30,7 +30,7 @@ const POLICIES: [&str; 14] = [
     r#"[["any",".map[]",["<=",".",1]]]"#,
     r#"[["==",".missing?",null],["==",".bytes[1:]",{"/":{"bytes":"AgM"}}]]"#,
 ];
-const ARGS: [&str; 5] = [
+pub(crate) const ARGS: [&str; 5] = [
     r#"{"uri":"https://example.com/a","n":3,"to":["bob@example.com"],"map":{"a":1,"b":2},"bytes":{"/":{"bytes":"AQID"}}}"#,
     r#"{"uri":"https://example.com/a","n":3,"to":["bob@example.com"],"map":{"a":1,"b":2},"bytes":{"/":{"bytes":"AQID"}}}"#,
     r#"{"uri":"https://example.org/","n":3.0,"to":[],"map":{"a":5},"bytes":{"/":{"bytes":"AQ"}}}"#,
@@ -38,31 +38,38 @@ const ARGS: [&str; 5] = [
     "{}",
 ];
 
-fn ipld(text: &str) -> Ipld {
+pub(crate) fn ipld(text: &str) -> Ipld {
     json::from_str(text, Limits::default()).unwrap()
 }
 
-struct World {
+pub(crate) struct World {
     keys: Vec<Keypair>,
     random: Random,
 }
 
 /// A chain as it came out.
-struct Case {
+pub(crate) struct Case {
     invocation: Invocation,
-    chain: Vec<Delegation>,
+    pub(crate) chain: Vec<Delegation>,
     missing: Option<usize>,
     forged: Option<usize>,
     revoked: Vec<(Did, usize)>,
 }
 
 impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            keys: (1..=6).map(|n| Keypair::from_seed(&[n; 32])).collect(),
+            random: Random(seed),
+        }
+    }
+
     fn did(&self, n: usize) -> Did {
         self.keys[n].did().clone()
     }
 
     /// A chain that fits together, with a fault here and there.
-    fn case(&mut self) -> Case {
+    pub(crate) fn case(&mut self) -> Case {
         let depth = *self.random.pick(&[0, 1, 1, 2, 2, 3, 4, 8]);
         // How seldom something is spoiled: often enough to fail, seldom enough to reach the later steps.
         let seldom = 6 * (depth + 1);
@@ -175,6 +182,36 @@ impl World {
     }
 }
 
+impl Case {
+    /// The bytes of the invocation and of the proofs, as far as they are there, with the forgery done.
+    pub(crate) fn tokens(&mut self, world: &World) -> (Vec<u8>, Vec<Option<Vec<u8>>>) {
+        let last = self.forged == Some(self.chain.len());
+        let invocation = if let Some(at) = self.forged.filter(|_| !last) {
+            // A forged proof has another CID, under which nothing is there.
+            let forged = Delegation::decode(&bytes(self.chain[at].bytes(), true)).unwrap();
+            self.chain[at] = forged;
+            let mut payload = self.invocation.payload().clone();
+            payload.prf = self.chain.iter().map(Delegation::cid).collect();
+            let mut keys = world.keys.iter();
+            let key = keys.find(|key| *key.did() == payload.iss).unwrap();
+            self.invocation = Invocation::sign(key, payload).unwrap();
+            self.invocation.bytes().to_vec()
+        } else {
+            bytes(self.invocation.bytes(), last)
+        };
+        let links = self.chain.iter().enumerate();
+        let proofs =
+            links.map(|(i, link)| (self.missing != Some(i)).then(|| link.bytes().to_vec()));
+        (invocation, proofs.collect())
+    }
+}
+
+/// How many chains to make.
+pub(crate) fn chains() -> usize {
+    let set = std::env::var("IPVM_CHAINS").ok();
+    set.and_then(|n| n.parse().ok()).unwrap_or(CHAINS)
+}
+
 /// A bit of the signature changed, if it is this token's turn.
 fn bytes(token: &[u8], forge: bool) -> Vec<u8> {
     let mut bytes = token.to_vec();
@@ -223,46 +260,12 @@ fn revocations(world: &World, case: &Case) -> Revocations {
 /// Without it, a rule could be wrong in a combination that no table has, and in the same way in test and code.
 #[test]
 fn ten_thousand_random_chains() {
-    let chains = std::env::var("IPVM_CHAINS")
-        .ok()
-        .and_then(|n| n.parse().ok());
-    let mut world = World {
-        keys: (1..=6).map(|n| Keypair::from_seed(&[n; 32])).collect(),
-        random: Random(9),
-    };
+    let mut world = World::new(9);
     let verifier = Verifier::new();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    for turn in 0..chains.unwrap_or(CHAINS) {
+    for turn in 0..chains() {
         let mut case = world.case();
-        let invocation = bytes(
-            case.invocation.bytes(),
-            case.forged == Some(case.chain.len()),
-        );
-        // A forged proof has another CID, under which nothing is there.
-        let forged = case.forged.filter(|at| *at < case.chain.len());
-        if let Some(at) = forged {
-            let forged = Delegation::decode(&bytes(case.chain[at].bytes(), true)).unwrap();
-            case.chain[at] = forged;
-            let mut payload = case.invocation.payload().clone();
-            payload.prf = case.chain.iter().map(Delegation::cid).collect();
-            let key = world
-                .keys
-                .iter()
-                .find(|key| *key.did() == payload.iss)
-                .unwrap();
-            case.invocation = Invocation::sign(key, payload).unwrap();
-        }
-        let invocation = if forged.is_some() {
-            case.invocation.bytes().to_vec()
-        } else {
-            invocation
-        };
-        let proofs: Vec<Option<Vec<u8>>> = case
-            .chain
-            .iter()
-            .enumerate()
-            .map(|(i, link)| (case.missing != Some(i)).then(|| link.bytes().to_vec()))
-            .collect();
+        let (invocation, proofs) = case.tokens(&world);
         let told: Vec<(String, usize)> = case
             .revoked
             .iter()

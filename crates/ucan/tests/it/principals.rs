@@ -14,7 +14,8 @@ fn key(algorithm: Algorithm, n: u8) -> Keypair {
 }
 
 /// The orders of the groups, big-endian.
-const ORDER_P256: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+pub(crate) const ORDER_P256: &str =
+    "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
 const ORDER_SECP256K1: &str = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
 
 /// Without it, only one of the algorithms that UCAN requires would work, or only alone.
@@ -45,7 +46,7 @@ fn chains_of_all_algorithms() {
 }
 
 /// Subtracts s from the group's order.
-fn high_s(signature: &[u8], order: &str) -> Vec<u8> {
+pub(crate) fn high_s(signature: &[u8], order: &str) -> Vec<u8> {
     let order = data_encoding::HEXLOWER.decode(order.as_bytes()).unwrap();
     let mut out = signature.to_vec();
     let mut borrow = 0_i16;
