@@ -65,6 +65,14 @@ impl HomeLock {
     }
 }
 
+impl Drop for HomeLock {
+    /// Closing the file alone would not do: a process that is being started at this moment has a copy of the descriptor until
+    /// it begins its program, and a lock lives as long as its last descriptor.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 /// What the last holder of a home's lock that closed its store left.
 pub(crate) fn read_mark(home: &Path) -> Option<Mark> {
     mark_in(&File::open(home.join("lock")).ok()?)
@@ -85,4 +93,21 @@ fn lines_of(file: &File) -> Option<impl Iterator<Item = String>> {
 /// The process id in a lock file; `None` if its holder has not written it yet.
 fn read_pid(file: &File) -> Option<u32> {
     lines_of(file)?.next()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without this, a home could not be opened again for a moment after its store was closed, whenever another thread
+    /// starts a process.
+    #[test]
+    fn a_copy_of_the_descriptor_does_not_keep_the_lock() {
+        let home = tempfile::tempdir().unwrap();
+        let lock = HomeLock::take(home.path()).unwrap();
+        let _as_a_starting_process_has_it = lock.file.try_clone().unwrap();
+        assert!(HomeLock::take(home.path()).is_err());
+        drop(lock);
+        assert!(HomeLock::take(home.path()).is_ok());
+    }
 }
