@@ -2,7 +2,7 @@
 
 use crate::error::{Context, StoreError};
 use crate::limits::{BUSY_TIMEOUT, READERS_KEPT, STATEMENTS_KEPT};
-use crate::schema;
+use crate::schema::{self, Migration};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
@@ -86,7 +86,7 @@ pub(crate) struct Pool {
     path: PathBuf,
     access: Access,
     /// See [`MainMeta::stand_in`](crate::schema::MainMeta::stand_in).
-    stand_in: &'static str,
+    stand_in: &'static [Migration],
     idle: Mutex<Vec<Connection>>,
     /// Counts [`Pool::clear`]: a connection from before it is not put back.
     epoch: AtomicU64,
@@ -97,14 +97,14 @@ impl Pool {
         Self {
             path,
             access,
-            stand_in: "",
+            stand_in: &[],
             idle: Mutex::default(),
             epoch: AtomicU64::new(0),
         }
     }
 
     /// The same, whose connections are prepared for an old layout.
-    pub(crate) fn with_stand_in(self, stand_in: &'static str) -> Self {
+    pub(crate) fn with_stand_in(self, stand_in: &'static [Migration]) -> Self {
         Self { stand_in, ..self }
     }
 

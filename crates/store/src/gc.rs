@@ -203,8 +203,11 @@ impl Store {
             .map(drop)
     }
 
-    /// Marks what the pins reach.
+    /// Marks what the pins reach, and receipts of others that count here: nothing here can make these again.
     pub(crate) fn mark_pins(&self, marks: &mut Marks<'_>) -> Result<(), StoreError> {
+        for receipt in self.accepted()?.into_iter().flatten() {
+            marks.root(&receipt, &Holder::Pin(receipt))?;
+        }
         let mut last: Option<Pin> = None;
         loop {
             let page = self.pins(last.as_ref(), WALK_ROWS)?;

@@ -36,6 +36,7 @@
 #[macro_use]
 mod failpoint;
 
+mod authority;
 mod background;
 mod blocks;
 mod compact;
@@ -87,7 +88,7 @@ pub use snapshot::Snapshot;
 pub use store::Store;
 pub use tokens::{ReceiptRefs, Tokens};
 pub use types::{
-    Batch, KeysOf, NewReceipt, NewRun, OnDurable, Pin, PinKind, ReceiptId, ReceiptKeys, RunFilter,
-    RunId, RunInfo, RunStatus, RunUpdate, Stat, StepInfo, StepReceipt, StepState, StepUpdate,
-    StoredReceipt,
+    Batch, Former, KeysOf, Name, NewReceipt, NewRun, NewToken, OnDurable, Pin, PinKind, ReceiptId,
+    ReceiptKeys, Role, RunFilter, RunId, RunInfo, RunStatus, RunUpdate, Stat, StepInfo,
+    StepReceipt, StepState, StepUpdate, StoredReceipt, StoredToken,
 };

@@ -5,7 +5,9 @@ use crate::error::StoreError;
 use crate::key::Keyer;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_ITEMS_MAX, BLOCK_BYTES_MAX, INLINE_BYTES_MAX};
 use crate::tail::KeyRow;
-use crate::types::{Batch, NewReceipt, NewRun, PinChange, RunUpdate, StepReceipt, StepUpdate};
+use crate::types::{
+    AuthorityChange, Batch, NewReceipt, NewRun, PinChange, RunUpdate, StepReceipt, StepUpdate,
+};
 use ipvm_ipld::{Block, Cid, codec};
 
 /// A block as a row.
@@ -32,6 +34,7 @@ pub(crate) struct Prepared {
     pub(crate) run_updates: Vec<RunUpdate>,
     pub(crate) steps: Vec<StepUpdate>,
     pub(crate) pins: Vec<PinChange>,
+    pub(crate) authority: Vec<AuthorityChange>,
     /// Rows that it writes.
     pub(crate) rows: usize,
     /// Bytes that it holds in memory.
@@ -86,6 +89,7 @@ pub(crate) fn prepare(
         run_updates: batch.run_updates,
         steps: batch.steps,
         pins: batch.pins,
+        authority: batch.authority,
         rows,
         bytes,
     })

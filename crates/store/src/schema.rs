@@ -35,10 +35,16 @@ pub(crate) struct Migration {
 }
 
 /// In order: the first leads from layout 1 to layout 2.
-const MIGRATIONS: [Migration; 1] = [Migration {
-    sql: LAYOUT_2,
-    stand_in: LAYOUT_2_STAND_IN,
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        sql: LAYOUT_2,
+        stand_in: LAYOUT_2_STAND_IN,
+    },
+    Migration {
+        sql: LAYOUT_3,
+        stand_in: LAYOUT_3_STAND_IN,
+    },
+];
 
 /// Layout 1. `receipt` is only appended to. Its keys have no index here: indexes on random keys inside the commit cost more
 /// than the receipts themselves, so they live in `index.db`. A block without `data` is a file. A step without a
@@ -78,6 +84,26 @@ CREATE TEMP TABLE pin(cid, kind, since);
 CREATE TEMP TABLE dropped(id, k_cid, k_task, k_comp);
 CREATE TEMP TABLE evicted(id, k_cid, cid);
 CREATE TEMP TABLE fact(name, value);
+";
+
+/// Layout 3: authority.
+///
+/// `token`: delegations and revocations that this home knows. `accepted`: receipts of others that count here like its
+/// own. `name`: what people call principals. `former`: keys that this home had before. Where a row has no CID of its
+/// own, `sum` guards it.
+const LAYOUT_3: &str = "
+CREATE TABLE token(id INTEGER PRIMARY KEY, cid BLOB NOT NULL UNIQUE, since INTEGER NOT NULL, block BLOB NOT NULL) STRICT;
+CREATE TABLE accepted(receipt BLOB PRIMARY KEY, since INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE name(name TEXT PRIMARY KEY, did TEXT NOT NULL, since INTEGER NOT NULL, sum BLOB NOT NULL)
+    STRICT, WITHOUT ROWID;
+CREATE TABLE former(did TEXT PRIMARY KEY, role INTEGER NOT NULL, successor TEXT NOT NULL, since INTEGER NOT NULL,
+    sum BLOB NOT NULL) STRICT, WITHOUT ROWID;
+";
+const LAYOUT_3_STAND_IN: &str = "
+CREATE TEMP TABLE token(id, cid, since, block);
+CREATE TEMP TABLE accepted(receipt, since);
+CREATE TEMP TABLE name(name, did, since, sum);
+CREATE TEMP TABLE former(did, role, successor, since, sum);
 ";
 
 /// A number that belongs to the whole store, a row of `fact`. One that has no row is 0.
@@ -151,8 +177,8 @@ pub(crate) struct MainMeta {
     pub(crate) last_run: i64,
     /// Whether something was ever evicted and is not forgotten.
     pub(crate) evicted: bool,
-    /// What every connection has to run first: stands in for tables that the layout lacks.
-    pub(crate) stand_in: &'static str,
+    /// The steps that the layout lacks: every connection has to stand in for their tables first.
+    pub(crate) stand_in: &'static [Migration],
 }
 
 /// How far an index goes.
@@ -172,7 +198,7 @@ pub(crate) fn open_main(
     access: Access,
 ) -> Result<MainMeta, StoreError> {
     let writes = access != Access::ReadOnly;
-    let mut stand_in = "";
+    let mut stand_in: &[Migration] = &[];
     match header(conn, path)? {
         (0, 0) if is_empty(conn, path)? => {
             if !writes {
@@ -193,7 +219,7 @@ pub(crate) fn open_main(
             if writes {
                 migrate(conn, path, found, steps)?;
             } else {
-                stand_in = steps.first().map_or("", |step| step.stand_in);
+                stand_in = steps;
                 prepare_reader(conn, stand_in).at(path, RECOGNISING)?;
             }
         }
@@ -212,12 +238,13 @@ fn missing(layout: i64) -> &'static [Migration] {
 }
 
 /// Makes empty tables, seen by this connection only, for those that an old layout lacks.
-pub(crate) fn prepare_reader(conn: &Connection, stand_in: &str) -> rusqlite::Result<()> {
+pub(crate) fn prepare_reader(conn: &Connection, stand_in: &[Migration]) -> rusqlite::Result<()> {
     if stand_in.is_empty() {
         return Ok(());
     }
     conn.execute_batch("PRAGMA temp_store=MEMORY")?;
-    conn.execute_batch(stand_in)
+    let mut steps = stand_in.iter();
+    steps.try_for_each(|step| conn.execute_batch(step.stand_in))
 }
 
 fn not_ours(path: &Path, reason: &str) -> StoreError {
@@ -230,7 +257,7 @@ fn not_ours(path: &Path, reason: &str) -> StoreError {
 fn read_meta(
     conn: &Connection,
     path: &Path,
-    stand_in: &'static str,
+    stand_in: &'static [Migration],
 ) -> Result<MainMeta, StoreError> {
     let sql = "SELECT (SELECT value FROM meta WHERE key = 'pair'), (SELECT value FROM meta WHERE key = 'salt'),
         (SELECT max(id) FROM receipt), (SELECT max(id) FROM run), EXISTS(SELECT 1 FROM evicted)";

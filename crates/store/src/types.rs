@@ -260,6 +260,89 @@ pub struct Pin {
     pub since: i64,
 }
 
+/// A delegation or revocation to keep. Its signature has been verified by the caller.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// The token, a DAG-CBOR block.
+    pub block: Block,
+    /// Since when it is known, in seconds since the epoch.
+    pub since: i64,
+}
+
+/// A token from the store; its hash has been checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredToken {
+    /// Its position: grows with every token.
+    pub id: i64,
+    /// Its CID.
+    pub cid: Cid,
+    /// Since when it is known, in seconds since the epoch.
+    pub since: i64,
+    /// Its bytes.
+    pub block: Vec<u8>,
+}
+
+/// What people here call a principal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// The name.
+    pub name: String,
+    /// The principal, as text.
+    pub did: String,
+    /// Since when, in seconds since the epoch.
+    pub since: i64,
+}
+
+/// Whose key a home had before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The person's.
+    Owner,
+    /// The home's own.
+    Agent,
+}
+
+impl Role {
+    /// The number that stands for it in `former.role`.
+    pub(crate) fn code(self) -> i64 {
+        match self {
+            Self::Owner => 0,
+            Self::Agent => 1,
+        }
+    }
+
+    /// The inverse of [`Role::code`].
+    pub(crate) fn from_code(code: i64) -> Option<Self> {
+        [Self::Owner, Self::Agent]
+            .into_iter()
+            .find(|role| role.code() == code)
+    }
+}
+
+/// A key that a home had before, and the one that took its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Former {
+    /// The former principal, as text.
+    pub did: String,
+    /// Whose it was.
+    pub role: Role,
+    /// The principal that took its place, as text.
+    pub successor: String,
+    /// Since when, in seconds since the epoch.
+    pub since: i64,
+}
+
+/// A change of what is known about rights and principals.
+#[derive(Clone, Debug)]
+pub(crate) enum AuthorityChange {
+    Token(NewToken),
+    Forget(Cid),
+    Accept { receipt: Cid, since: i64 },
+    Name(Name),
+    Unname(String),
+    Former(Former),
+}
+
 /// A change of the pins.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum PinChange {
@@ -276,6 +359,7 @@ pub struct Batch {
     pub(crate) run_updates: Vec<RunUpdate>,
     pub(crate) steps: Vec<StepUpdate>,
     pub(crate) pins: Vec<PinChange>,
+    pub(crate) authority: Vec<AuthorityChange>,
 }
 
 impl Batch {
@@ -327,6 +411,43 @@ impl Batch {
         self
     }
 
+    /// Adds a delegation or revocation. One that is there already stays as it is.
+    pub fn token(&mut self, token: NewToken) -> &mut Self {
+        self.authority.push(AuthorityChange::Token(token));
+        self
+    }
+
+    /// Takes a token away, if it is there.
+    pub fn forget_token(&mut self, cid: Cid) -> &mut Self {
+        self.authority.push(AuthorityChange::Forget(cid));
+        self
+    }
+
+    /// Has a receipt of another count here like an own one, from `since` on, in seconds since the epoch.
+    pub fn accept(&mut self, receipt: Cid, since: i64) -> &mut Self {
+        let change = AuthorityChange::Accept { receipt, since };
+        self.authority.push(change);
+        self
+    }
+
+    /// Gives a principal a name. A name that is there already then stands for this principal.
+    pub fn name(&mut self, name: Name) -> &mut Self {
+        self.authority.push(AuthorityChange::Name(name));
+        self
+    }
+
+    /// Takes a name away, if it is there.
+    pub fn unname(&mut self, name: String) -> &mut Self {
+        self.authority.push(AuthorityChange::Unname(name));
+        self
+    }
+
+    /// Notes a key that this home had before.
+    pub fn former(&mut self, former: Former) -> &mut Self {
+        self.authority.push(AuthorityChange::Former(former));
+        self
+    }
+
     /// Whether there is nothing to store.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -342,9 +463,10 @@ impl Batch {
             + self.run_updates.len()
             + self.steps.len()
             + self.pins.len()
+            + self.authority.len()
     }
 
-    /// Bytes of the blocks and receipts in it; at most [`BATCH_BYTES_MAX`](crate::BATCH_BYTES_MAX).
+    /// Bytes of the blocks, receipts and tokens in it; at most [`BATCH_BYTES_MAX`](crate::BATCH_BYTES_MAX).
     #[must_use]
     pub fn bytes(&self) -> usize {
         let blocks: usize = self.blocks.iter().map(|block| block.data().len()).sum();
@@ -353,7 +475,11 @@ impl Batch {
             .iter()
             .map(|receipt| receipt.block.data().len())
             .sum();
-        blocks + receipts
+        let tokens = self.authority.iter().map(|change| match change {
+            AuthorityChange::Token(token) => token.block.data().len(),
+            _ => 0,
+        });
+        blocks + receipts + tokens.sum::<usize>()
     }
 }
 

@@ -88,6 +88,7 @@ impl Store {
         verifier.runs()?;
         let pinned = verifier.pins();
         verifier.survive(pinned)?;
+        verifier.authority()?;
         if let Some(tokens) = tokens {
             verifier.links(tokens)?;
         }
@@ -384,6 +385,51 @@ impl<'v> Verifier<'v> {
             });
         }
         Ok(())
+    }
+
+    /// Delegations, revocations, names, former keys and accepted receipts.
+    fn authority(&mut self) -> Result<(), StoreError> {
+        let store = self.store;
+        let mut after = 0;
+        loop {
+            let page = match store.tokens(after, WALK_ROWS) {
+                Ok(page) => page,
+                Err(error) => return self.survive(Err(error)),
+            };
+            let Some(last) = page.last() else { break };
+            after = last.id;
+            for token in &page {
+                match self.tokens.map(|tokens| tokens.check_block(&token.block)) {
+                    None => {}
+                    Some(Ok(true)) => self.summary.signatures += 1,
+                    Some(Ok(false)) => self.torn(format!("token {} is none", token.cid)),
+                    Some(Err(message)) => {
+                        self.torn(format!("token {} is not valid: {message}", token.cid));
+                    }
+                }
+            }
+        }
+        for read in [store.names().map(drop), store.former().map(drop)] {
+            self.survive(read)?;
+        }
+        for receipt in store.accepted()? {
+            match receipt.map(|cid| (cid, store.receipt(&cid))) {
+                Some((_, Ok(Some(_)))) => {}
+                Some((cid, Ok(None))) => self.torn(format!("{cid} is accepted and not here")),
+                None => self.torn("a row of the accepted table cannot be understood".to_owned()),
+                // Named where receipts are checked.
+                Some((
+                    _,
+                    Err(StoreError::ReceiptDamaged { .. } | StoreError::IndexAbsent { .. }),
+                )) => {}
+                Some((_, Err(error))) => self.survive(Err(error))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn torn(&mut self, message: String) {
+        self.find(Finding::Database { message });
     }
 
     /// Follows the links of all that is kept, and names what is not there.

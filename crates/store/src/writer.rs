@@ -1,5 +1,6 @@
 //! The writer's thread: takes what waits, commits it as one transaction, then tells everybody.
 
+use crate::authority;
 use crate::background::Background;
 use crate::conn::{self, Access, Durability};
 use crate::error::{Context, StoreError};
@@ -202,7 +203,8 @@ impl Tables<'_> {
             .iter()
             .try_for_each(|update| self.run_update(update))?;
         batch.steps.iter().try_for_each(|step| self.step(step))?;
-        pins::change(self.conn, &batch.pins).at(self.path, STORING)
+        pins::change(self.conn, &batch.pins).at(self.path, STORING)?;
+        authority::change(self.conn, &batch.authority).at(self.path, STORING)
     }
 
     /// Inserts a block, or mends the row that it has already.

@@ -19,8 +19,18 @@ fn layout(home: &Path) -> i64 {
         .unwrap()
 }
 
-/// Takes a store back to layout 1, in which the tables of layout 2 are not there.
+/// Takes a store back to layout 2, in which the tables of layout 3 are not there.
+fn to_layout_2(home: &Path) {
+    let conn = Connection::open(main_db(home)).unwrap();
+    conn.execute_batch(
+        "DROP TABLE token; DROP TABLE accepted; DROP TABLE name; DROP TABLE former; PRAGMA user_version=2;",
+    )
+    .unwrap();
+}
+
+/// Takes a store back to layout 1, in which the tables of layout 2 are not there either.
 fn to_layout_1(home: &Path) {
+    to_layout_2(home);
     let conn = Connection::open(main_db(home)).unwrap();
     conn.execute_batch(
         "DROP TABLE pin; DROP TABLE dropped; DROP TABLE evicted; DROP TABLE fact; PRAGMA user_version=1;",
@@ -83,6 +93,34 @@ fn a_writer_brings_the_first_layout_to_the_newest() {
     assert_eq!(store.new_run_id().0, 2);
     drop(store);
     assert_all_there(&Store::open(home.path(), keys_of).unwrap(), &[root, alone]);
+}
+
+/// A store of layout 2 has its pins, and no rights or names, whoever opens it.
+#[test]
+fn the_second_layout_is_read_and_brought_to_the_newest() {
+    let home = tempfile::tempdir().unwrap();
+    let (root, alone) = old_store(home.path());
+    let store = Store::open(home.path(), keys_of).unwrap();
+    let mut batch = Batch::new();
+    batch.pin(crate::Pin {
+        cid: root,
+        kind: crate::PinKind::Public,
+        since: 5,
+    });
+    store.commit(batch).unwrap();
+    drop(store);
+    to_layout_2(home.path());
+    let reader = Store::open_read_only(home.path(), keys_of).unwrap();
+    assert_all_there(&reader, &[root, alone]);
+    assert_eq!(reader.pins(None, 9).unwrap().len(), 1);
+    assert_eq!(reader.tokens(0, 9).unwrap(), []);
+    assert_eq!(reader.names().unwrap(), []);
+    assert_eq!(layout(home.path()), 2, "a reader changes nothing");
+    let store = Store::open(home.path(), keys_of).unwrap();
+    assert_eq!(layout(home.path()), MAIN_LAYOUT);
+    assert_all_there(&store, &[root, alone]);
+    assert_eq!(store.pins(None, 9).unwrap().len(), 1);
+    assert_eq!(store.former().unwrap(), []);
 }
 
 /// What was added before there were pins has no root; it is pinned, whole files by their root, and not collected.
@@ -166,7 +204,7 @@ fn a_migrated_store_is_like_a_new_one() {
     };
     assert_eq!(tables(old.path()), tables(new.path()));
     assert_eq!(
-        MAIN_LAYOUT, 2,
+        MAIN_LAYOUT, 3,
         "a new layout needs a store of the one before it in the tests"
     );
 }
