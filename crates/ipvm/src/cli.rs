@@ -1,5 +1,9 @@
 //! The words of the command line. What scripts may rely on is in the help texts: each verb has an example.
 
+mod authority;
+
+pub(crate) use authority::{KeyName, Name, Ucan};
+
 use crate::units;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -20,6 +24,7 @@ Exit codes: 0 done and right, 1 the work ended in an error, 2 wrong use or bad i
 Environment:
   IPVM_HOME             folder for keys, receipts and content (default: `ipvm` in the platform's data folder)
   IPVM_COMPILE_SECONDS  most time for compiling one module (default: 120)
+  IPVM_PASSPHRASE       the passphrase of protected keys (`ipvm key protect`); else it is asked for on a terminal
   NO_COLOR              if set, no colours";
 
 /// Runs Wasm functions and workflows of them; signs what came out, and never computes it twice.
@@ -50,6 +55,10 @@ pub(crate) enum Verb {
     Workflow(Workflow),
     #[command(subcommand)]
     Key(Key),
+    #[command(subcommand)]
+    Name(Name),
+    #[command(subcommand)]
+    Ucan(Ucan),
     Explain(Explain),
     #[command(subcommand)]
     Store(Store),
@@ -287,8 +296,17 @@ pub(crate) enum Receipt {
         json: bool,
     },
     /// Show one receipt.
-    #[command(after_help = "Example:\n  ipvm receipt show bafyreigxvfrad")]
-    Show(OneReceipt),
+    #[command(after_help = "\
+Examples:
+  ipvm receipt show bafyreigxvfrad
+  ipvm receipt show bafyreigxvfrad -o small.jpg")]
+    Show {
+        #[command(flatten)]
+        one: OneReceipt,
+        /// Write the bytes of the result to FILE too, as `ipvm call -o` does.
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Walk from a result to everything it was made of.
     #[command(after_help = "Example:\n  ipvm receipt trace bafyreigxvfrad")]
     Trace(OneReceipt),
@@ -362,6 +380,28 @@ pub(crate) enum Key {
     #[command(after_help = "Example:\n  ipvm key show --json | jq -r .owner")]
     Show {
         /// Print them as one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Seal both keys under a passphrase, or under another one. It is needed from then on whenever something is signed.
+    ///
+    /// The passphrase is asked for on a terminal; without one, the new one is read from IPVM_NEW_PASSPHRASE. There is no
+    /// way to the keys without it.
+    #[command(after_help = "Example:\n  ipvm key protect")]
+    Protect,
+    /// Take the passphrase away: the keys are readable for whoever reads your files.
+    #[command(after_help = "Example:\n  ipvm key unprotect")]
+    Unprotect,
+    /// Replace a key by a new one.
+    ///
+    /// The old key passes on all that it has, and all that it will be given, to the new one; then its secret is gone.
+    /// Receipts by the old agent stay this home's own, and answer as before. Rights that the old key gave to others stay
+    /// good; `ipvm ucan revoke` ends them.
+    #[command(after_help = "Example:\n  ipvm key rotate agent")]
+    Rotate {
+        /// Which of the two.
+        which: KeyName,
+        /// Print the old and the new principal as one JSON document.
         #[arg(long)]
         json: bool,
     },

@@ -1,5 +1,7 @@
 //! What every verb shares: the home, the streams, how much is said.
 
+pub(crate) mod passphrase;
+
 use crate::cli::COMPILE_VERB;
 use crate::fault::Fault;
 use crate::ui::term::{self, Out};
@@ -51,11 +53,9 @@ impl Context {
     /// The node for writing, or, while another process writes, for looking; true in the second case.
     pub(crate) fn writer_or_reader(&self) -> anyhow::Result<(Node, bool)> {
         let home = home()?;
-        match Node::open(&home, Access::Write) {
-            Err(NodeError::Store(StoreError::Locked { .. })) => {
-                Ok((open(&home, Access::Read)?, true))
-            }
-            opened => Ok((with_compiler(opened?)?, false)),
+        match open(&home, Access::Write) {
+            Err(error) if is_locked(&error) => Ok((open(&home, Access::Read)?, true)),
+            opened => Ok((opened?, false)),
         }
     }
 
@@ -63,18 +63,36 @@ impl Context {
     /// keys, so that every verb works on a fresh machine.
     pub(crate) fn reader(&self) -> anyhow::Result<Node> {
         let home = home()?;
-        match Node::open(&home, Access::Read) {
-            Err(NodeError::NoHome(_)) => {
+        match open(&home, Access::Read) {
+            Err(error) if is_no_home(&error) => {
                 drop(Node::open(&home, Access::Write)?);
                 open(&home, Access::Read)
             }
-            opened => with_compiler(opened?),
+            opened => opened,
+        }
+    }
+
+    /// The node, to look at what it knows; none if there is no home, and none is made.
+    pub(crate) fn reader_if_any(&self) -> anyhow::Result<Option<Node>> {
+        let Ok(home) = home() else { return Ok(None) };
+        match open(&home, Access::Read) {
+            Err(error) if is_no_home(&error) => Ok(None),
+            opened => opened.map(Some),
         }
     }
 }
 
 fn open(home: &Path, access: Access) -> anyhow::Result<Node> {
-    with_compiler(Node::open(home, access)?)
+    with_compiler(Node::open_asking(home, access, passphrase::ask())?)
+}
+
+fn is_no_home(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(NodeError::NoHome(_)))
+}
+
+fn is_locked(error: &anyhow::Error) -> bool {
+    let locked = error.downcast_ref();
+    matches!(locked, Some(NodeError::Store(StoreError::Locked { .. })))
 }
 
 /// Modules are compiled by this same program in a process of its own: a compiler that is led astray takes nothing

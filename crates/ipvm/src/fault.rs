@@ -116,7 +116,7 @@ fn judge(error: &anyhow::Error) -> (Code, String) {
 /// The code for an error of the node; `otherwise` where the error alone does not tell.
 fn code_of_node(error: &NodeError, otherwise: Code) -> Code {
     match error {
-        NodeError::Refused(_) => Code::Refused,
+        NodeError::Refused(_) | NodeError::NoChain(_) => Code::Refused,
         NodeError::Interrupted => Code::Interrupted,
         NodeError::NoHome(_)
         | NodeError::Folder(_)
@@ -131,6 +131,9 @@ fn code_of_node(error: &NodeError, otherwise: Code) -> Code {
         | NodeError::Module { .. }
         | NodeError::NoBlock(_)
         | NodeError::Name(_)
+        | NodeError::Authority(_)
+        | NodeError::NoPassphrase(_)
+        | NodeError::WrongPassphrase(_)
         | NodeError::NotOffered { .. }
         | NodeError::GivenUp(_)
         | NodeError::HomeExists(_)

@@ -12,6 +12,7 @@ mod units;
 mod unpack;
 mod value;
 mod verbs;
+mod when;
 
 use clap::Parser;
 use cli::Cli;

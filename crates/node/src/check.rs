@@ -8,9 +8,9 @@ use ipvm_wasm::Cancel;
 use ipvm_workflow::{Class, Config, Limits, class_of};
 
 use crate::memo::{computation_of, is_reusable, resolve};
-use crate::run::SKEW_SECONDS;
 use crate::worker::{Execution, spill};
 use crate::{Node, NodeError};
+use ipvm_ucan::DEFAULT_SKEW;
 
 /// Memory for a re-check, in bytes: all that 32-bit Wasm can address.
 const MAX_MEMORY: u64 = 4 << 30;
@@ -73,7 +73,7 @@ impl Node {
             let bytes = self.block(proof).ok()??;
             ipvm_ucan::Delegation::decode(&bytes).ok()
         };
-        let capability = verify(&invocation, &proofs, payload.meta.started, SKEW_SECONDS)?;
+        let capability = verify(&invocation, &proofs, payload.meta.started, DEFAULT_SKEW)?;
         let task = ipvm_workflow::Task {
             sub: asked.sub.clone(),
             cmd: asked.cmd.clone(),

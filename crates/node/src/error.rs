@@ -176,9 +176,24 @@ pub enum NodeError {
     /// A state that cannot be.
     #[error("internal: {0}; please report this")]
     Internal(String),
-    /// The agent has not the authority.
+    /// Somebody has not the authority.
     #[error(transparent)]
     Refused(#[from] ipvm_ucan::Refusal),
+    /// Nothing here gives the right that is needed.
+    #[error(transparent)]
+    NoChain(Box<ipvm_ucan::NoChain>),
+    /// What is known of rights is not enough, or damaged.
+    #[error("{0}")]
+    Authority(String),
+    /// No room for a revocation.
+    #[error(transparent)]
+    Revocations(#[from] ipvm_ucan::RevocationsError),
+    /// A key is protected, and nobody gave the passphrase.
+    #[error("the key in {} is protected by a passphrase", .0.display())]
+    NoPassphrase(PathBuf),
+    /// The passphrase is another, or the file was changed.
+    #[error("the passphrase does not open {}", .0.display())]
+    WrongPassphrase(PathBuf),
     /// The user stopped it.
     #[error("interrupted")]
     Interrupted,
@@ -215,6 +230,12 @@ fn coming_text(coming: u64) -> String {
     match coming {
         0 => String::new(),
         bytes => format!(", and {bytes} more were to come"),
+    }
+}
+
+impl From<ipvm_ucan::NoChain> for NodeError {
+    fn from(error: ipvm_ucan::NoChain) -> Self {
+        Self::NoChain(Box::new(error))
     }
 }
 
@@ -276,6 +297,16 @@ impl NodeError {
                 "get the CAR again; blocks that are here are not written twice".into()
             }
             Self::NotWhole { .. } => "import a CAR that holds it, or add the content here".into(),
+            Self::NoPassphrase(_) => {
+                "set IPVM_PASSPHRASE, or run this on a terminal, which asks for it".into()
+            }
+            Self::WrongPassphrase(_) => "try again; nothing was changed".into(),
+            Self::NoChain(_) => {
+                "import the delegation that gives the right (`ipvm ucan import FILE`), or name it with --proof; \
+                 `ipvm ucan list` shows what is here"
+                    .into()
+            }
+            Self::Refused(refusal) => help_for(refusal),
             Self::Key { .. } => {
                 "restore the file from a copy, or move the whole home away to start anew".into()
             }
@@ -304,6 +335,20 @@ impl NodeError {
             _ => String::new(),
         }
     }
+}
+
+/// What to do about a refusal.
+fn help_for(refusal: &ipvm_ucan::Refusal) -> String {
+    match refusal.kind {
+        ipvm_ucan::Kind::UnavailableProof => {
+            "put all delegations of the chain into one container, or name them with --proof"
+        }
+        ipvm_ucan::Kind::Expired => "ask for a new one",
+        ipvm_ucan::Kind::Revoked => "ask whoever gave the right; what was taken back stays so",
+        ipvm_ucan::Kind::InvalidAudience => "name the executor with `ipvm ucan invoke --audience`",
+        _ => return String::new(),
+    }
+    .to_owned()
 }
 
 /// Why a file or a call cannot be run.

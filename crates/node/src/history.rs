@@ -123,6 +123,16 @@ impl Node {
             return Err(NodeError::Name(error.to_string()));
         }
         let mut found = self.store().find_by_prefix(name)?;
+        self.with_known(|known| {
+            let delegations = known.delegations.iter().map(|(one, _)| one.cid());
+            let tokens = delegations.chain(known.revoked.iter().map(ipvm_ucan::Revocation::cid));
+            for cid in tokens.filter(|cid| is_meant(name, cid)) {
+                if !found.contains(&cid) {
+                    found.push(cid);
+                }
+            }
+            Ok(())
+        })?;
         // The store knows receipts, blocks and runs, not what the receipts are about.
         for row in self.store().recent_receipts(None, MAX_SEARCHED)? {
             if let Ok(receipt) = Receipt::decode(&row.block) {

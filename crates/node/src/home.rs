@@ -13,26 +13,18 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use ipvm_ucan::{Delegation, DelegationPayload, Keypair, Policy};
+use ipvm_ucan::{Delegation, DelegationBuilder, Did, Keypair, NONCE_BYTES};
 use zeroize::Zeroizing;
 
 use crate::NodeError;
+use crate::keys::{AskPassphrase, Key, KeyFile, Keys, MAX_KEY_FILE, plain};
 
-/// First line of a key file; what follows is the seed, 64 hexadecimal digits.
-const KEY_HEADER: &str = "ipvm ed25519 seed";
-/// A key file is 82 bytes; anything longer is not one.
-const MAX_KEY_FILE: u64 = 256;
-/// Bytes of a delegation's nonce.
-const NONCE_LEN: usize = 12;
-
-/// The two keys of a home and what binds them.
-#[derive(Debug)]
-pub(crate) struct Keys {
-    pub(crate) owner: Keypair,
-    pub(crate) agent: Keypair,
-    /// Owner → agent, command `/`, no expiry.
-    pub(crate) delegation: Delegation,
-}
+/// The person's key.
+pub(crate) const OWNER_KEY: &str = "owner.key";
+/// The home's key.
+pub(crate) const AGENT_KEY: &str = "agent.key";
+/// The delegation from the one to the other.
+pub(crate) const AGENT_DELEGATION: &str = "agent.dlg";
 
 /// The folder of a home, whether or not it exists.
 #[derive(Clone, Debug)]
@@ -72,18 +64,21 @@ impl Home {
     /// Reads the keys, making on a first start those that are missing.
     ///
     /// The delegation is written last: a start that was cut short is completed by the next one.
-    pub(crate) fn keys(&self, create: bool) -> Result<Keys, NodeError> {
-        let owner = self.key("owner.key", create)?;
-        let agent = self.key("agent.key", create)?;
-        let path = self.keys_dir().join("agent.dlg");
+    pub(crate) fn keys(&self, create: bool, ask: AskPassphrase) -> Result<Keys, NodeError> {
+        let owner = self.key(OWNER_KEY, create)?;
+        let agent = self.key(AGENT_KEY, create)?;
+        let path = self.key_path(AGENT_DELEGATION);
         let delegation = match fs::read(&path) {
             Ok(bytes) => Delegation::decode(&bytes).map_err(|error| NodeError::Key {
                 path: path.clone(),
                 message: error.to_string(),
             })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound && create => {
-                let delegation = delegate(&owner, &agent)?;
-                write_new(&path, delegation.bytes())
+                let (KeyFile::Plain(owner), KeyFile::Plain(agent)) = (&owner, &agent) else {
+                    return Err(NodeError::io("read", &path, error));
+                };
+                let delegation = delegate(owner, agent.did())?;
+                write_private(&path, delegation.bytes())
                     .map_err(|source| NodeError::io("write", &path, source))?;
                 delegation
             }
@@ -95,85 +90,71 @@ impl Home {
                 path: path.clone(),
                 message: error.to_string(),
             })?;
-        let payload = delegation.payload();
-        if payload.iss != *owner.did() || payload.aud != *agent.did() {
-            return Err(NodeError::Key {
-                path,
-                message: "it does not delegate from this home's owner to its agent".into(),
-            });
-        }
-        Ok(Keys {
-            owner,
-            agent,
+        Keys::new(
+            Key::new(&self.key_path(OWNER_KEY), owner),
+            Key::new(&self.key_path(AGENT_KEY), agent),
             delegation,
-        })
+            ask,
+        )
     }
 
-    fn key(&self, name: &str, create: bool) -> Result<Keypair, NodeError> {
-        let path = self.keys_dir().join(name);
-        let text = match read_small(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && create => {
-                return new_key(&path);
+    /// The path of a file among the keys.
+    pub(crate) fn key_path(&self, name: &str) -> PathBuf {
+        self.keys_dir().join(name)
+    }
+
+    fn key(&self, name: &str, create: bool) -> Result<KeyFile, NodeError> {
+        let path = self.key_path(name);
+        match read_key(&path)? {
+            Some(file) => Ok(file),
+            None if create => {
+                let pair = new_pair()?;
+                write_private(&path, plain(&pair).as_bytes())
+                    .map_err(|source| NodeError::io("write", &path, source))?;
+                Ok(KeyFile::Plain(pair))
             }
-            Err(source) => return Err(NodeError::io("read", &path, source)),
-        };
-        let seed = parse_key(&text).ok_or_else(|| NodeError::Key {
-            path,
-            message: format!("expected the line `{KEY_HEADER}` and 64 hexadecimal digits"),
-        })?;
-        Ok(Keypair::from_seed(&seed))
+            None => Err(NodeError::io("read", &path, io::ErrorKind::NotFound.into())),
+        }
     }
 }
 
-/// The owner lets the agent do anything on the owner's behalf.
-fn delegate(owner: &Keypair, agent: &Keypair) -> Result<Delegation, NodeError> {
-    let mut nonce = vec![0; NONCE_LEN];
-    fill_random(&mut nonce)?;
-    let payload = DelegationPayload {
-        iss: owner.did().clone(),
-        aud: agent.did().clone(),
-        sub: Some(owner.did().clone()),
-        cmd: "/".parse()?,
-        pol: Policy::none(),
-        nonce,
-        meta: None,
-        nbf: None,
-        exp: None,
+/// The key in a file, if there is one.
+pub(crate) fn read_key(path: &Path) -> Result<Option<KeyFile>, NodeError> {
+    let text = match read_small(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(NodeError::io("read", path, source)),
     };
-    Ok(Delegation::sign(owner, payload)?)
+    let file = KeyFile::parse(&text).map_err(|message| NodeError::Key {
+        path: path.to_path_buf(),
+        message,
+    })?;
+    Ok(Some(file))
+}
+
+/// A key from the operating system's randomness.
+pub(crate) fn new_pair() -> Result<Keypair, NodeError> {
+    let mut seed = Zeroizing::new([0u8; 32]);
+    fill_random(&mut *seed)?;
+    Ok(Keypair::from_seed(&seed))
+}
+
+/// The owner lets the agent do anything on the owner's behalf.
+pub(crate) fn delegate(owner: &Keypair, agent: &Did) -> Result<Delegation, NodeError> {
+    let delegation = DelegationBuilder::new(owner, agent, "/".parse()?).never_expires();
+    Ok(delegation.sign(nonce()?)?)
+}
+
+/// The nonce of a delegation.
+pub(crate) fn nonce() -> Result<[u8; NONCE_BYTES], NodeError> {
+    let mut nonce = [0; NONCE_BYTES];
+    fill_random(&mut nonce)?;
+    Ok(nonce)
 }
 
 /// Fills `bytes` from the operating system's randomness.
 pub(crate) fn fill_random(bytes: &mut [u8]) -> Result<(), NodeError> {
     getrandom::fill(bytes).map_err(|error| NodeError::Random(error.to_string()))
-}
-
-fn new_key(path: &Path) -> Result<Keypair, NodeError> {
-    let mut seed = Zeroizing::new([0u8; 32]);
-    fill_random(&mut *seed)?;
-    let mut text = Zeroizing::new(format!("{KEY_HEADER}\n"));
-    for byte in seed.iter() {
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text.push('\n');
-    write_new(path, text.as_bytes()).map_err(|source| NodeError::io("write", path, source))?;
-    Ok(Keypair::from_seed(&seed))
-}
-
-fn parse_key(text: &str) -> Option<Zeroizing<[u8; 32]>> {
-    let digits = text
-        .strip_prefix(KEY_HEADER)?
-        .strip_prefix('\n')?
-        .trim_end();
-    if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut seed = Zeroizing::new([0u8; 32]);
-    for (at, byte) in seed.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(digits.get(at * 2..at * 2 + 2)?, 16).ok()?;
-    }
-    Some(seed)
 }
 
 fn read_small(path: &Path) -> io::Result<Zeroizing<String>> {
@@ -184,9 +165,9 @@ fn read_small(path: &Path) -> io::Result<Zeroizing<String>> {
     Ok(text)
 }
 
-/// Writes a file that did not exist, for its owner alone: complete or not at all.
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("new");
+/// Writes a file for its owner alone: complete or not at all. One that is there is replaced.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = with_suffix(path, "new");
     // Left by a start that was cut short; nobody else writes here.
     let _ = fs::remove_file(&temporary);
     let mut options = OpenOptions::new();
@@ -206,6 +187,14 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// The path of a file that stands beside another for a while.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 pub(crate) fn create_private_dir(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -219,7 +208,13 @@ mod tests {
     //! Without these a home could lose its identity: a key replaced, or accepted when damaged.
     #![allow(clippy::unwrap_used)]
 
+    use std::sync::Arc;
+
     use super::*;
+
+    fn nobody() -> AskPassphrase {
+        Arc::new(|| Ok(None))
+    }
 
     #[test]
     fn keys_are_made_once_and_private() {
@@ -227,12 +222,12 @@ mod tests {
         let home = Home::new(&dir.path().join("home"));
         assert!(!home.exists());
         home.create().unwrap();
-        let first = home.keys(true).unwrap();
-        let again = home.keys(false).unwrap();
-        assert_eq!(first.owner.did(), again.owner.did());
-        assert_eq!(first.agent.did(), again.agent.did());
+        let first = home.keys(true, nobody()).unwrap();
+        let again = home.keys(false, nobody()).unwrap();
+        assert_eq!(first.owner_did(), again.owner_did());
+        assert_eq!(first.agent_did(), again.agent_did());
         assert_eq!(first.delegation.cid(), again.delegation.cid());
-        assert_ne!(first.owner.did(), first.agent.did());
+        assert_ne!(first.owner_did(), first.agent_did());
         assert!(home.exists());
         #[cfg(unix)]
         {
@@ -248,7 +243,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::new(dir.path());
         home.create().unwrap();
-        home.keys(true).unwrap();
+        home.keys(true, nobody()).unwrap();
         let path = home.keys_dir().join("agent.key");
         for text in [
             "",
@@ -257,14 +252,14 @@ mod tests {
             "ipvm ed25519 seed\nzz",
         ] {
             fs::write(&path, text).unwrap();
-            let error = home.keys(true).unwrap_err().to_string();
+            let error = home.keys(true, nobody()).unwrap_err().to_string();
             assert!(error.contains("agent.key"), "{error}");
             assert_eq!(fs::read_to_string(&path).unwrap(), text, "left as it was");
         }
         // Another valid key: the delegation does not fit it.
-        fs::write(&path, format!("{KEY_HEADER}\n{}\n", "07".repeat(32))).unwrap();
+        fs::write(&path, format!("ipvm ed25519 seed\n{}\n", "07".repeat(32))).unwrap();
         assert!(
-            home.keys(true)
+            home.keys(true, nobody())
                 .unwrap_err()
                 .to_string()
                 .contains("agent.dlg")

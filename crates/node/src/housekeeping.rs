@@ -7,7 +7,7 @@ use ipvm_ucan::Receipt;
 use crate::cache;
 use crate::error::OverLimit;
 use crate::tokens::HomeTokens;
-use crate::{Node, NodeError};
+use crate::{Node, NodeError, WhichKey};
 
 /// Smallest limit that can be set, in bytes: an empty home with its index needs less.
 pub const LIMIT_BYTES_MIN: u64 = 16 << 20;
@@ -119,8 +119,7 @@ impl Node {
             dry_run,
             now,
         };
-        let agent = self.agent().clone();
-        let tokens = HomeTokens { agent: &agent };
+        let tokens = self.home_tokens()?;
         let mut collected = Collected {
             store: self.with_store(|store| store.gc(&options, &tokens, tell))?,
             ..Collected::default()
@@ -199,8 +198,7 @@ impl Node {
                 0
             }
         };
-        let agent = self.agent().clone();
-        let tokens = HomeTokens { agent: &agent };
+        let tokens = self.home_tokens()?;
         let evicted = self.with_store(|store| store.evict(&mut share, &tokens, tell))?;
         if !fits {
             return Err(self.over_limit(limit, usage, coming));
@@ -239,10 +237,21 @@ impl Node {
         &self,
         tell: &mut dyn FnMut(VerifyEvent),
     ) -> Result<VerifySummary, NodeError> {
-        let tokens = HomeTokens {
-            agent: self.agent(),
-        };
+        // Damage to the record of former keys is found like any other.
+        let tokens = self.home_tokens().unwrap_or_else(|_| HomeTokens {
+            agents: vec![self.agent().clone()],
+        });
         Ok(self.store().verify_with(&tokens, tell)?)
+    }
+
+    fn home_tokens(&self) -> Result<HomeTokens, NodeError> {
+        let mut agents = vec![self.agent().clone()];
+        for (which, did, _) in self.former_keys()? {
+            if which == WhichKey::Agent {
+                agents.push(did);
+            }
+        }
+        Ok(HomeTokens { agents })
     }
 
     /// Whether the content of a receipt's result is here, as far as it ever was: it may have been given up for space.

@@ -20,6 +20,8 @@ mod add;
 mod archive;
 mod arguments;
 mod audit;
+mod authority;
+mod awaited;
 mod cache;
 mod car;
 mod check;
@@ -33,6 +35,7 @@ mod history;
 mod home;
 mod housekeeping;
 mod import;
+mod keys;
 mod log;
 mod memo;
 mod modules;
@@ -49,6 +52,10 @@ mod trace;
 mod worker;
 
 pub use add::{AddOptions, Added};
+pub use authority::{
+    Answer, Asking, Bounds, Brought, Foreign, Given, Giving, HeldToken, Named, RESERVED_NAMES,
+    Revoking, Rotated, State, Subject, Taken, TokenFile, WhichKey,
+};
 pub use car::{Exported, Imported};
 #[cfg(test)]
 mod crash;
@@ -62,6 +69,7 @@ pub use housekeeping::{Collected, GivenUp, Keep, LIMIT_BYTES_MIN, Usage};
 pub use import::import_home;
 pub use ipvm_store::{GcPart, Pin, PinKind};
 pub use ipvm_wasm::{Cancel, Log, Stream};
+pub use keys::AskPassphrase;
 pub use node::{Access, Clock, Node};
 pub use prepare::{CallRequest, FileRequest, Group, Prepared};
 pub use report::{Progress, RunInfo, RunReport, RunState, Status, StepReport, Steps};

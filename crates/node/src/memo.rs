@@ -1,7 +1,7 @@
 //! Looking results up instead of computing them.
 //!
 //! The same task, or another task with the same computation, is answered by its receipt, if that
-//! receipt is this agent's own. Limit, timeout, crash and cancellation errors are on record, but
+//! receipt is this home's own. A receipt of another that was accepted answers its very task. Limit, timeout, crash and cancellation errors are on record, but
 //! never an answer.
 
 use std::cell::RefCell;
@@ -75,7 +75,7 @@ impl Node {
         &self,
         task: &Cid,
     ) -> Result<Option<(ReceiptId, Receipt)>, NodeError> {
-        let taken = Taken::new(self, |receipt| receipt.payload().ran == *task);
+        let taken = Taken::new(self, true, |receipt| receipt.payload().ran == *task);
         let found = self.store().first_by_task(task, &|row| taken.takes(row))?;
         Ok(taken.with_id(found))
     }
@@ -85,7 +85,9 @@ impl Node {
         computation: &Cid,
     ) -> Result<Option<(ReceiptId, Receipt)>, NodeError> {
         let wanted = Some(*computation);
-        let taken = Taken::new(self, |receipt| receipt.payload().meta.computation == wanted);
+        let taken = Taken::new(self, false, |receipt| {
+            receipt.payload().meta.computation == wanted
+        });
         let found = self
             .store()
             .first_by_computation(computation, &|row| taken.takes(row))?;
@@ -97,31 +99,41 @@ impl Node {
 struct Taken<'a, F> {
     node: &'a Node,
     is_about: F,
+    /// Whether receipts of others that are accepted here answer too.
+    others: bool,
     receipt: RefCell<Option<Receipt>>,
 }
 
 impl<'a, F: Fn(&Receipt) -> bool> Taken<'a, F> {
-    fn new(node: &'a Node, is_about: F) -> Self {
+    fn new(node: &'a Node, others: bool, is_about: F) -> Self {
         Self {
             node,
+            others,
             is_about,
             receipt: RefCell::new(None),
         }
     }
 
-    /// Whether a stored receipt answers: it is about the work, this agent's own, and a result that is here.
+    /// Whether a stored receipt answers: it is about the work, this home's own or accepted, and a result that is here.
     fn takes(&self, row: &StoredReceipt) -> bool {
         let Ok(receipt) = Receipt::decode(&row.block) else {
             return false;
         };
         let answers = (self.is_about)(&receipt)
-            && receipt.executor() == self.node.agent()
             && is_reusable(&receipt.payload().out)
+            && self.counts(&receipt, &row.cid)
             && self.node.is_whole(&receipt);
         if answers {
             self.receipt.replace(Some(receipt));
         }
         answers
+    }
+
+    /// What cannot be read does not count.
+    fn counts(&self, receipt: &Receipt, cid: &Cid) -> bool {
+        let executor = receipt.executor();
+        self.node.is_own_agent(executor).unwrap_or(false)
+            || self.others && self.node.store().is_accepted(cid).unwrap_or(false)
     }
 
     fn with_id(self, found: Option<StoredReceipt>) -> Option<(ReceiptId, Receipt)> {

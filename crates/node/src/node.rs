@@ -10,8 +10,10 @@ use ipvm_ucan::{Did, Receipt};
 use ipvm_wasm::{Compiler, Engine, Settings};
 
 use crate::NodeError;
+use crate::authority::{Authority, settle_keys};
 use crate::crew::Crew;
-use crate::home::{Home, Keys};
+use crate::home::Home;
+use crate::keys::{AskPassphrase, Keys};
 
 /// What a caller wants to do with a home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,7 @@ pub(crate) struct Core {
     compiler: Compiler,
     access: Access,
     clock: Clock,
+    authority: Authority,
 }
 
 impl Core {
@@ -55,6 +58,14 @@ impl Node {
     /// # Errors
     /// Another process writes there, the home is damaged, or (for [`Access::Read`]) there is none.
     pub fn open(root: &Path, access: Access) -> Result<Self, NodeError> {
+        Self::open_asking(root, access, Arc::new(|| Ok(None)))
+    }
+
+    /// The same for a home whose keys may be protected: `ask` gives their passphrase, when something is signed first.
+    ///
+    /// # Errors
+    /// As [`Node::open`].
+    pub fn open_asking(root: &Path, access: Access, ask: AskPassphrase) -> Result<Self, NodeError> {
         let home = Home::new(root);
         let write = access == Access::Write;
         if write {
@@ -69,7 +80,10 @@ impl Node {
             Store::open_read_only(root, keys_of)?
         };
         failpoint!("home.store");
-        let keys = home.keys(write)?;
+        if write {
+            settle_keys(&home, &store)?;
+        }
+        let keys = home.keys(write, ask)?;
         failpoint!("home.keys");
         Ok(Self::of(Arc::new(Core {
             home,
@@ -79,6 +93,7 @@ impl Node {
             compiler: Compiler::InProcess,
             access,
             clock: Arc::new(system_time),
+            authority: Authority::default(),
         })))
     }
 
@@ -119,12 +134,12 @@ impl Node {
 
     /// The person's DID.
     pub fn owner(&self) -> &Did {
-        self.core.keys.owner.did()
+        self.core.keys.owner_did()
     }
 
     /// This home's DID.
     pub fn agent(&self) -> &Did {
-        self.core.keys.agent.did()
+        self.core.keys.agent_did()
     }
 
     /// The folder of this home.
@@ -169,6 +184,10 @@ impl Node {
 
     pub(crate) fn keys(&self) -> &Keys {
         &self.core.keys
+    }
+
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.core.authority
     }
 
     pub(crate) fn home_paths(&self) -> &Home {

@@ -171,7 +171,9 @@ impl Node {
             .into_args(),
             nonce: Vec::new(),
         };
-        single(label, task, inputs)
+        let mut prepared = single(label, task, None)?;
+        prepared.inputs = inputs;
+        Ok(prepared)
     }
 
     /// The functions of a module given as a path or a CID.
@@ -204,14 +206,15 @@ impl Prepared {
     }
 }
 
-fn single(
+/// A workflow of one task.
+pub(crate) fn single(
     label: String,
     task: Task,
-    inputs: BTreeMap<String, Cid>,
-) -> Result<Prepared, PrepareError> {
+    config: Option<Config>,
+) -> Result<Prepared, NodeError> {
     let step = Step {
         task,
-        config: None::<Config>,
+        config,
         rescue: None,
         undo: None,
     };
@@ -225,9 +228,7 @@ fn single(
         steps: BTreeMap::from([(label.clone(), step)]),
         rescue: None,
     };
-    let mut prepared = Prepared::of_plan(label, Plan::of(workflow)?);
-    prepared.inputs = inputs;
-    Ok(prepared)
+    Ok(Prepared::of_plan(label, Plan::of(workflow)?))
 }
 
 fn read_limited(path: &Path, max: u64) -> Result<Vec<u8>, PrepareError> {

@@ -9,10 +9,12 @@ use ipvm_scheduler::{Ending, RunId, Verdict};
 use ipvm_store::{
     Batch, NewRun, ReceiptId, RunFilter, RunStatus, RunUpdate, StepState, StoreError,
 };
-use ipvm_ucan::{Invocation, InvocationPayload, Receipt, verify};
+use ipvm_ucan::admission::{Scope, Work, admit};
+use ipvm_ucan::{Delegation, Invocation, InvocationPayload, Receipt, verify_in};
 use ipvm_wasm::Cancel;
 use ipvm_workflow::{Check, Class, Config, Plan};
 
+use crate::authority::Mandate;
 use crate::crew::{News, Order};
 use crate::memo::is_reusable;
 use crate::record::Record;
@@ -28,12 +30,10 @@ const CHUNKS_BYTES: usize = 8 << 20;
 pub(crate) const REQUEST_LIFE: i64 = 60 * 60;
 /// Bytes of a request's nonce: two requests for the same workflow are two runs.
 const REQUEST_NONCE: usize = 12;
-/// By how much clocks may differ, in seconds.
-pub(crate) const SKEW_SECONDS: i64 = 60;
 /// Key in a request's meta: the newest receipt that there was before the run.
 pub(crate) const AFTER: &str = "after";
 /// Command of a request for a run.
-const WORKFLOW_RUN: &str = "/workflow/run";
+pub(crate) const WORKFLOW_RUN: &str = "/workflow/run";
 
 /// How a workflow is to be run.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +95,7 @@ impl Node {
         observe: &mut dyn FnMut(Progress<'_>),
     ) -> Result<RunReport, NodeError> {
         check_offered(&prepared.plan)?;
-        self.check_external(&prepared.plan)?;
+        self.check_external(&prepared.plan, cancel)?;
         let recorded = if options.memo && !options.again {
             self.recorded(&prepared.plan)?
         } else {
@@ -107,9 +107,38 @@ impl Node {
         };
         self.check_chain(&prepared.plan)?;
         let before = self.mark(&run, &prepared.plan)?;
-        let carried = self.carry_out(prepared, &run, options, cancel, observe)?;
+        let carried = self.carry_out(prepared, &run, Mandate::Owner, options, cancel, observe)?;
         let state = self.close(run.id, before, &carried)?;
         Ok(report(prepared, run.request, state, carried))
+    }
+
+    /// Carries out an admitted request of another, with the delegations that it rests on.
+    pub(crate) fn run_for(
+        &self,
+        prepared: &Prepared,
+        (request, proofs): (&Invocation, &[Delegation]),
+        mandate: Mandate,
+        options: &RunOptions,
+        cancel: &Cancel,
+        observe: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<RunReport, NodeError> {
+        let started = self.now();
+        let order = self.sign_request(prepared, started, Some(request))?;
+        let mut tokens = vec![request.bytes(), order.bytes()];
+        tokens.extend(proofs.iter().map(Delegation::bytes));
+        let run = self.record(prepared, &order, &tokens, started)?;
+        let carried = self.carry_out(prepared, &run, mandate, options, cancel, observe);
+        match carried {
+            Ok(carried) => {
+                let state = self.close(run.id, RunStatus::Running, &carried)?;
+                Ok(report(prepared, run.request, state, carried))
+            }
+            Err(error) => {
+                // Only its asker could have it go on.
+                self.set_status(run.id, RunStatus::Error, Some(self.now()))?;
+                Err(error)
+            }
+        }
     }
 
     /// Hands the run to the crew and follows it to its end.
@@ -117,6 +146,7 @@ impl Node {
         &self,
         prepared: &Prepared,
         run: &Opened,
+        mandate: Mandate,
         options: &RunOptions,
         cancel: &Cancel,
         observe: &mut dyn FnMut(Progress<'_>),
@@ -136,6 +166,7 @@ impl Node {
             memo: options.memo,
             resumed,
             share_commits: options.share_commits,
+            mandate,
             stop: Cancel::new(),
         };
         let mut carried = Carried::new(prepared.plan.len());
@@ -241,9 +272,20 @@ impl Node {
     /// Signs the owner's request, admits it, and puts it on record with the workflow.
     fn request(&self, prepared: &Prepared) -> Result<Opened, NodeError> {
         let started = self.now();
-        let request = self.sign_request(prepared, started)?;
+        let request = self.sign_request(prepared, started, None)?;
         self.admit(&request, prepared, started)?;
-        let keys = self.keys();
+        let tokens = [self.keys().delegation.bytes(), request.bytes()];
+        self.record(prepared, &request, &tokens, started)
+    }
+
+    /// Puts an admitted request on record, with the workflow and the tokens that it rests on.
+    fn record(
+        &self,
+        prepared: &Prepared,
+        request: &Invocation,
+        tokens: &[&[u8]],
+        started: i64,
+    ) -> Result<Opened, NodeError> {
         let id = self.store().new_run_id();
         let encoded = prepared.plan.encoded();
         let mut batch = Batch::new();
@@ -253,10 +295,10 @@ impl Node {
             }
             batch.block(chunk.clone());
         }
-        batch
-            .block(encoded.root.clone())
-            .block(token(keys.delegation.bytes()))
-            .block(token(request.bytes()));
+        batch.block(encoded.root.clone());
+        for bytes in tokens {
+            batch.block(token(bytes));
+        }
         batch.run(NewRun {
             id,
             workflow: prepared.plan.cid(),
@@ -277,10 +319,14 @@ impl Node {
         })
     }
 
-    /// The owner asks the agent for a run. Its meta says which files were read, so that a later
-    /// run can tell which of them changed.
-    fn sign_request(&self, prepared: &Prepared, now: i64) -> Result<Invocation, NodeError> {
-        let keys = self.keys();
+    /// The owner asks the agent for a run; or the agent itself, whom another has `asked`. Its meta says which files were
+    /// read, so that a later run can tell which of them changed.
+    fn sign_request(
+        &self,
+        prepared: &Prepared,
+        now: i64,
+        asked: Option<&Invocation>,
+    ) -> Result<Invocation, NodeError> {
         let mut nonce = vec![0; REQUEST_NONCE];
         crate::home::fill_random(&mut nonce)?;
         let inputs = prepared
@@ -289,16 +335,23 @@ impl Node {
             .map(|(path, cid)| (path.clone(), Ipld::Link(*cid)));
         let newest = self.store().recent_receipts(None, 1)?;
         let newest = newest.first().map_or(0, |receipt| receipt.id.0);
-        let meta = BTreeMap::from([
+        let mut meta = BTreeMap::from([
             ("inputs".to_owned(), Ipld::Map(inputs.collect())),
             ("name".to_owned(), Ipld::String(prepared.name.clone())),
             // What is older was not computed for this run; the clock could not tell.
             (AFTER.to_owned(), Ipld::Integer(i128::from(newest))),
         ]);
+        let key = match asked {
+            None => self.keys().owner()?,
+            Some(asked) => {
+                meta.insert("request".to_owned(), Ipld::Link(asked.cid()));
+                self.keys().agent()?
+            }
+        };
         let payload = InvocationPayload {
-            iss: keys.owner.did().clone(),
-            sub: keys.owner.did().clone(),
-            aud: Some(keys.agent.did().clone()),
+            iss: key.did().clone(),
+            sub: key.did().clone(),
+            aud: Some(self.agent().clone()),
             cmd: WORKFLOW_RUN.parse()?,
             args: BTreeMap::from([("workflow".to_owned(), Ipld::Link(prepared.plan.cid()))]),
             prf: Vec::new(),
@@ -308,18 +361,20 @@ impl Node {
             cause: None,
             meta: Some(meta),
         };
-        Ok(Invocation::sign(&keys.owner, payload)?)
+        Ok(Invocation::sign(key, payload)?)
     }
 
     /// Whether this agent does what the request asks: it is valid, of the owner, for this agent
     /// and about this workflow.
     fn admit(&self, request: &Invocation, prepared: &Prepared, now: i64) -> Result<(), NodeError> {
-        verify(request, &|_| None, now, SKEW_SECONDS)?;
+        self.in_context(now, |context| {
+            let scope = Scope::default();
+            admit(request, &scope, context, self.agent(), Work::Repeatable)
+        })??;
         let payload = request.payload();
-        let for_me = payload.aud.as_ref().unwrap_or(&payload.sub) == self.agent();
         let of_owner = payload.iss == *self.owner();
         let about = payload.args.get("workflow") == Some(&Ipld::Link(prepared.plan.cid()));
-        if for_me && of_owner && about {
+        if of_owner && about {
             return Ok(());
         }
         Err(NodeError::Internal(
@@ -337,27 +392,8 @@ impl Node {
         let invocation = Invocation::decode(self.invoke(task, at)?.data())?;
         let delegation = &self.keys().delegation;
         let proofs = |cid: &Cid| (*cid == delegation.cid()).then(|| delegation.clone());
-        verify(&invocation, &proofs, at, SKEW_SECONDS)?;
+        self.in_context(at, |context| verify_in(&invocation, &proofs, context))??;
         Ok(())
-    }
-
-    /// Awaited tasks of other workflows must have a receipt here.
-    fn check_external(&self, plan: &Plan) -> Result<(), NodeError> {
-        for index in 0..plan.len() as u32 {
-            for task in plan.graph().external(index) {
-                self.external(task)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The receipt of a task outside the workflow that awaits it.
-    pub(crate) fn external(&self, task: &Cid) -> Result<Receipt, NodeError> {
-        self.look_up_task(task)?.ok_or_else(|| {
-            NodeError::Name(format!(
-                "awaited task {task} has no receipt here; run its workflow first"
-            ))
-        })
     }
 
     /// Puts a run that ended before, but not for good, back under way.
@@ -516,7 +552,7 @@ impl Carried {
 }
 
 /// Refuses by name what the format can carry but this version does not do.
-fn check_offered(plan: &Plan) -> Result<(), NodeError> {
+pub(crate) fn check_offered(plan: &Plan) -> Result<(), NodeError> {
     let workflow = plan.head();
     let no = |label: &str, message: &str| {
         Err(NodeError::NotOffered {

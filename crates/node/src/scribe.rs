@@ -9,7 +9,9 @@ use ipvm_scheduler::{Ending, RunId};
 use ipvm_store::{
     Batch, NewReceipt, ReceiptId, ReceiptKeys, StepReceipt, StepState, StepUpdate, StoreError,
 };
-use ipvm_ucan::{Invocation, InvocationPayload, Outcome, Receipt, ReceiptMeta, ReceiptPayload};
+use ipvm_ucan::{
+    Delegation, Invocation, InvocationPayload, Outcome, Receipt, ReceiptMeta, ReceiptPayload,
+};
 use ipvm_workflow::{Failure, TaskParts};
 
 use crate::crew::{Computed, Order, Shared};
@@ -55,14 +57,11 @@ impl Scribe<'_> {
     /// Signs a receipt for the step's task, whose CID is `ran`, and commits it; the run is told once it is durable. What
     /// is returned may be used by pure steps before.
     pub(crate) fn write(self, ran: Cid, result: Entry) -> Result<Computed, NodeError> {
-        let keys = self.node.keys();
-        let missing = || NodeError::Internal(format!("step {} is not in the workflow", self.step));
-        let task = self.order.plan.task(self.step).ok_or_else(missing)?;
-        let invocation = self.node.invoke(task, result.started)?;
+        let invocation = self.invocation(result.started)?;
         let computation = result.computation;
         let memo = result.memo.is_some();
         let receipt = Receipt::sign(
-            &keys.agent,
+            self.node.keys().agent()?,
             ReceiptPayload {
                 ran,
                 out: result.out,
@@ -96,6 +95,19 @@ impl Scribe<'_> {
         let computed = self.computed(&receipt, is_whole)?;
         self.end(batch, place, &receipt, memo, result.because);
         Ok(computed)
+    }
+
+    /// What the receipt answers: the request for this very task by another, or one that the agent signs.
+    fn invocation(&self, started: i64) -> Result<Block, NodeError> {
+        let missing = || NodeError::Internal(format!("step {} is not in the workflow", self.step));
+        let task = || self.order.plan.task(self.step).ok_or_else(missing);
+        match self.order.mandate.warrant(self.step) {
+            None => self.node.invoke(task()?, started),
+            Some(warrant) => match &warrant.invocation {
+                Some(asked) => Ok(token(asked.bytes())),
+                None => self.node.invoke_by(task()?, &warrant.proofs, started),
+            },
+        }
     }
 
     /// Notes that the step ended with a receipt that is on record already.
@@ -202,21 +214,33 @@ fn ending_of(out: &Outcome) -> Ending {
 impl Node {
     /// The agent asks itself, on the owner's behalf, to carry out `task`: a signed invocation.
     pub(crate) fn invoke(&self, task: TaskParts<'_>, now: i64) -> Result<Block, NodeError> {
-        let keys = self.keys();
+        let delegation = std::slice::from_ref(&self.keys().delegation);
+        self.invoke_by(task, delegation, now)
+    }
+
+    /// The agent asks itself to carry out `task`, on behalf of its subject, by these delegations; on its own without.
+    pub(crate) fn invoke_by(
+        &self,
+        task: TaskParts<'_>,
+        proofs: &[Delegation],
+        now: i64,
+    ) -> Result<Block, NodeError> {
+        let agent = self.agent();
         let payload = InvocationPayload {
-            iss: keys.agent.did().clone(),
-            aud: (task.sub != *keys.agent.did()).then(|| keys.agent.did().clone()),
+            iss: agent.clone(),
+            aud: (task.sub != *agent).then(|| agent.clone()),
             sub: task.sub,
             cmd: task.cmd,
             args: BTreeMap::new(),
-            prf: vec![keys.delegation.cid()],
+            prf: proofs.iter().map(Delegation::cid).collect(),
             nonce: task.nonce,
             exp: Some(now + INVOCATION_LIFE),
             iat: None,
             cause: None,
             meta: None,
         };
-        Ok(Invocation::sign_encoded(&keys.agent, payload, task.args)?)
+        let key = self.keys().agent()?;
+        Ok(Invocation::sign_encoded(key, payload, task.args)?)
     }
 }
 

@@ -213,9 +213,10 @@ impl Sources for NodeSources<'_> {
     }
 
     fn subject(&mut self, name: &str) -> Result<Did, SourceError> {
-        name.parse().map_err(|error| SourceError {
-            message: format!("`{name}` is not a DID: {error}"),
-            help: "write the whole DID, as in `did:key:z6Mk…`".into(),
+        self.node.principal(name).map_err(|error| SourceError {
+            message: error.to_string(),
+            help: "write the whole DID, as in `did:key:z6Mk…`, or a name of `ipvm name list`"
+                .into(),
         })
     }
 }

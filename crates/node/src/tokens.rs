@@ -10,21 +10,23 @@ use crate::memo::is_reusable;
 const TOKEN_START: [u8; 3] = [0x82, 0x58, 64];
 
 /// Reads tokens for the store of one home.
-pub(crate) struct HomeTokens<'a> {
-    /// Whose receipts answer.
-    pub(crate) agent: &'a Did,
+pub(crate) struct HomeTokens {
+    /// Whose receipts answer, beside those that were accepted: this home's agent, now and before.
+    pub(crate) agents: Vec<Did>,
 }
 
-impl Tokens for HomeTokens<'_> {
+impl Tokens for HomeTokens {
     fn refs(&self, receipt: &[u8]) -> Option<ReceiptRefs> {
         let receipt = Receipt::decode(receipt).ok()?;
         let payload = receipt.payload();
         let mut made = links_of_value(payload.out.value());
         made.extend(payload.meta.log);
+        let is_own = self.agents.contains(receipt.executor());
         let mut refs = ReceiptRefs {
-            reusable: is_reusable(&payload.out) && receipt.executor() == self.agent,
+            reusable: is_reusable(&payload.out) && is_own,
             rests_on: vec![payload.meta.inv],
-            receipts: payload.meta.memo.into_iter().collect(),
+            // What another's receipt repeats is the other's.
+            receipts: payload.meta.memo.filter(|_| is_own).into_iter().collect(),
             made,
         };
         // Only pure work has a computation, and only pure work can be done again.

@@ -114,6 +114,7 @@ fn look_up(
     let missing = || NodeError::Internal(format!("step {} is not in the workflow", scribe.step));
     let ran = order.plan.graph().task(scribe.step).ok_or_else(missing)?;
     if let Some(kept) = twin.filter(|kept| kept.reusable)
+        && order.mandate.warrant(scribe.step).is_none()
         && let Some((id, receipt)) = node.receipt_in(kept.place)?
     {
         if receipt.payload().ran != ran {
@@ -121,13 +122,24 @@ fn look_up(
         }
         return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
     }
-    if may_look_up(scribe.node, order)
+    let warrant = order.mandate.warrant(scribe.step);
+    // Another may have a receipt only of what it may ask for, which shows when promises are resolved.
+    if warrant.is_none()
+        && may_look_up(scribe.node, order)
         && let Some((id, receipt)) = node.find_by_task(&ran)?
     {
         return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
     }
     let task = order.plan.task(scribe.step).ok_or_else(missing)?;
     let args = resolve(task.args, &mut |wanted| input(node, order, inputs, wanted))?;
+    if let Some(warrant) = warrant {
+        warrant.check(node, &awaited_by(order, scribe.step), &args)?;
+        if order.memo
+            && let Some((id, receipt)) = node.find_by_task(&ran)?
+        {
+            return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
+        }
+    }
     let work = Box::new(Work {
         run: scribe.run,
         step: scribe.step,
@@ -139,6 +151,13 @@ fn look_up(
         landed,
     });
     by_computation(scribe, work)
+}
+
+/// The tasks that a step awaits, in its workflow and outside.
+fn awaited_by(order: &Order, step: u32) -> Vec<Cid> {
+    let graph = order.plan.graph();
+    let within = graph.deps(step).iter().filter_map(|on| graph.task(*on));
+    within.chain(graph.external(step).iter().copied()).collect()
 }
 
 /// Whether a look-up is wanted, and, for a run that is resumed, has not to wait for keys that are still being read.

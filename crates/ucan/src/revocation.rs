@@ -231,6 +231,13 @@ pub(crate) fn require_path(path: &[Delegation], revoker: &Did) -> Result<(), &'s
 pub struct VerifiedRevocation(pub(crate) Revocation);
 
 impl VerifiedRevocation {
+    /// Takes a revocation as verified: one that was verified before it was stored. The proofs of a delegate may have
+    /// expired since, which gives nothing back.
+    #[must_use]
+    pub fn assume(revocation: Revocation) -> Self {
+        Self(revocation)
+    }
+
     /// The revocation.
     #[must_use]
     pub fn revocation(&self) -> &Revocation {

@@ -164,6 +164,24 @@ impl Type {
         Self::Result(Box::new(ResultType { ok, error, layout }))
     }
 
+    /// Whether a value of this type can have a link in it that is passed as itself.
+    #[must_use]
+    pub fn has_cid(&self) -> bool {
+        match self {
+            Self::Cid => true,
+            Self::List(inner) | Self::Option(inner) => inner.has_cid(),
+            Self::Map(entry) => entry.types.iter().any(Self::has_cid),
+            Self::Record(record) => record.fields.iter().any(|(_, ty)| ty.has_cid()),
+            Self::Tuple(tuple) => tuple.types.iter().any(Self::has_cid),
+            Self::Variant(variant) => variant.payloads.iter().flatten().any(Self::has_cid),
+            Self::Result(sides) => [&sides.ok, &sides.error]
+                .into_iter()
+                .flatten()
+                .any(Self::has_cid),
+            _ => false,
+        }
+    }
+
     /// How a value of this type lies in a guest's memory and arguments.
     pub(crate) fn layout(&self) -> Layout {
         match self {

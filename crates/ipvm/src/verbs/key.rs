@@ -1,11 +1,12 @@
 //! `ipvm key`: who owns this home and which agent works for them.
 
-use crate::cli::Key;
-use crate::context::{self, Context};
+use crate::cli::{Key, KeyName};
+use crate::context::{self, Context, passphrase};
 use crate::fault::{Code, Fault};
+use crate::ui::human::time;
 use crate::ui::json;
 use crate::ui::table::Table;
-use ipvm_node::{Access, Node, NodeError};
+use ipvm_node::{Access, Node, NodeError, WhichKey};
 use std::io::Write;
 
 pub(crate) fn key(context: &mut Context, verb: &Key) -> anyhow::Result<Code> {
@@ -19,6 +20,13 @@ pub(crate) fn key(context: &mut Context, verb: &Key) -> anyhow::Result<Code> {
             let node = context.reader()?;
             show(context, &node, *json)
         }
+        Key::Protect => protect(context),
+        Key::Unprotect => {
+            context.writer()?.protect_keys(None)?;
+            context.note("the keys are readable without a passphrase from now on");
+            Ok(Code::Done)
+        }
+        Key::Rotate { which, json } => rotate(context, *which, *json),
     }
 }
 
@@ -36,6 +44,38 @@ fn new(context: &mut Context, json: bool) -> anyhow::Result<Code> {
     }
     let node = Node::open(&home, Access::Write)?;
     show(context, &node, json)
+}
+
+fn protect(context: &Context) -> anyhow::Result<Code> {
+    let node = context.writer()?;
+    let passphrase = passphrase::new()?;
+    node.protect_keys(Some(&passphrase))?;
+    context.note("the keys are sealed: from now on the passphrase is needed to sign; nothing else opens them");
+    Ok(Code::Done)
+}
+
+fn rotate(context: &mut Context, which: KeyName, json: bool) -> anyhow::Result<Code> {
+    let node = context.writer()?;
+    let which = match which {
+        KeyName::Owner => WhichKey::Owner,
+        KeyName::Agent => WhichKey::Agent,
+    };
+    let rotated = node.rotate_key(which)?;
+    let (former, now) = (rotated.former.to_string(), rotated.now.to_string());
+    let out = &mut context.out;
+    if json {
+        json::object(out, |o| {
+            o.text("former", &former)?;
+            o.text("now", &now)
+        })?;
+        writeln!(out)?;
+    } else {
+        let mut table = Table::default();
+        table.row(["former".to_owned(), former]);
+        table.row(["now".to_owned(), now]);
+        table.write(out)?;
+    }
+    Ok(Code::Done)
 }
 
 fn show(context: &mut Context, node: &Node, json: bool) -> anyhow::Result<Code> {
@@ -58,25 +98,34 @@ fn show(context: &mut Context, node: &Node, json: bool) -> anyhow::Result<Code> 
 }
 
 fn list(context: &mut Context, node: &Node, json: bool) -> anyhow::Result<Code> {
-    let keys = [
+    let mut keys = vec![
         (
             "owner",
-            node.owner(),
-            "the person: asks for work and owns the results",
+            node.owner().clone(),
+            "the person: asks for work and owns the results".to_owned(),
         ),
         (
             "agent",
-            node.agent(),
-            "this home: does the work and signs the receipts",
+            node.agent().clone(),
+            "this home: does the work and signs the receipts".to_owned(),
         ),
     ];
+    for (which, did, since) in node.former_keys()? {
+        let name = match which {
+            WhichKey::Owner => "former owner",
+            WhichKey::Agent => "former agent",
+        };
+        keys.push((name, did, format!("replaced {}", time(since))));
+    }
+    let protected = node.keys_are_protected();
     let out = &mut context.out;
     if json {
         json::list(out, |list| {
             keys.iter().try_for_each(|(name, did, _)| {
                 list.object(|o| {
                     o.text("name", name)?;
-                    o.text("did", &did.to_string())
+                    o.text("did", did.as_str())?;
+                    o.flag("protected", protected && !name.starts_with("former"))
                 })
             })
         })?;
@@ -84,9 +133,12 @@ fn list(context: &mut Context, node: &Node, json: bool) -> anyhow::Result<Code> 
     } else {
         let mut table = Table::with_heading(&["NAME", "DID", ""]);
         for (name, did, what) in keys {
-            table.row([name.to_owned(), did.to_string(), what.to_owned()]);
+            table.row([name.to_owned(), did.to_string(), what]);
         }
         table.write(out)?;
+        if protected {
+            context.note("protected by a passphrase");
+        }
     }
     Ok(Code::Done)
 }

@@ -7,11 +7,13 @@ mod home;
 mod inspect;
 mod keep;
 mod key;
+mod name;
 mod new;
 mod receipt;
 mod run;
 mod shell;
 mod store;
+mod ucan;
 mod workflow;
 
 use crate::cli::Verb;
@@ -31,6 +33,8 @@ pub(crate) fn dispatch(context: &mut Context, verb: Verb) -> anyhow::Result<Code
         Verb::Receipt(verb) => receipt::receipt(context, &verb),
         Verb::Workflow(verb) => workflow::workflow(context, &verb),
         Verb::Key(verb) => key::key(context, &verb),
+        Verb::Name(verb) => name::name(context, &verb),
+        Verb::Ucan(verb) => ucan::ucan(context, verb),
         Verb::Explain(verb) => explain::explain(context, verb),
         Verb::Store(verb) => store::store(context, &verb),
         Verb::Home(verb) => home::home(context, &verb),

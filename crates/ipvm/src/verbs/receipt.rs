@@ -4,21 +4,23 @@ use crate::cli::{OneReceipt, Receipt as Verb};
 use crate::context::Context;
 use crate::fault::{Code, Fault};
 use crate::interrupt::Interrupt;
+use crate::outputs;
 use crate::ui::human::{clean, duration, size, time};
 use crate::ui::json::{self, Done, Object};
 use crate::ui::log;
 use crate::ui::table::Table;
 use crate::ui::term::Paint;
-use crate::value;
+use crate::value::{self, Body};
 use ipvm_ipld::Ipld;
 use ipvm_node::{Node, Trace, TraceInput};
 use ipvm_ucan::{Outcome, Receipt};
 use std::io::Write;
+use std::path::Path;
 
 pub(crate) fn receipt(context: &mut Context, verb: &Verb) -> anyhow::Result<Code> {
     match verb {
         Verb::List { limit, json } => list(context, *limit, *json),
-        Verb::Show(one) => show(context, one),
+        Verb::Show { one, output } => show(context, one, output.as_deref()),
         Verb::Trace(one) => trace(context, one),
         Verb::Verify(one) => verify(context, one),
         Verb::Logs(one) => logs(context, one),
@@ -111,10 +113,21 @@ fn write_head(o: &mut Object<'_>, receipt: &Receipt) -> Done {
     o.number("took_us", meta.took)
 }
 
-fn show(context: &mut Context, one: &OneReceipt) -> anyhow::Result<Code> {
+fn show(context: &mut Context, one: &OneReceipt, output: Option<&Path>) -> anyhow::Result<Code> {
     let node = context.reader()?;
     let receipt = find(&node, &one.cid)?;
     let payload = receipt.payload();
+    match (output, &payload.out) {
+        (None, _) => {}
+        (Some(path), Outcome::Ok(value)) => {
+            let body = Body::of(&node, value.clone())?;
+            outputs::write_named(path, |file| body.write(&node, file))?;
+        }
+        (Some(_), Outcome::Error(error)) => {
+            let message = format!("the task ended in an error: {}", value::reason(error));
+            return Err(Fault::failed(message, "there is no result to write").into());
+        }
+    }
     let meta = &payload.meta;
     let out = &mut context.out;
     if one.json {

@@ -3,7 +3,7 @@
 use crate::home::Home;
 
 /// Every verb, and every verb below a verb.
-const VERBS: [&str; 35] = [
+const VERBS: [&str; 52] = [
     "run",
     "call",
     "add",
@@ -21,6 +21,21 @@ const VERBS: [&str; 35] = [
     "key new",
     "key list",
     "key show",
+    "key protect",
+    "key unprotect",
+    "key rotate",
+    "name add",
+    "name list",
+    "name remove",
+    "ucan delegate",
+    "ucan inspect",
+    "ucan verify",
+    "ucan invoke",
+    "ucan execute",
+    "ucan revoke",
+    "ucan list",
+    "ucan import",
+    "ucan export",
     "explain",
     "store stat",
     "store verify",
@@ -38,6 +53,8 @@ const VERBS: [&str; 35] = [
     "receipt",
     "workflow",
     "key",
+    "name",
+    "ucan",
     "store",
     "home",
 ];
@@ -53,7 +70,10 @@ fn every_verb_has_help_with_an_example() {
             help.contains(&format!("Usage: ipvm {verb}")),
             "{verb}:\n{help}"
         );
-        let family = ["receipt", "workflow", "key", "store", "home"].contains(&verb);
+        let family = [
+            "receipt", "workflow", "key", "name", "ucan", "store", "home",
+        ]
+        .contains(&verb);
         assert!(
             family || help.contains(&format!("ipvm {verb}")) && help.contains("Example"),
             "{verb}:\n{help}"
@@ -76,7 +96,7 @@ fn no_verb_is_left_out_here() {
             "{verb} is not tested"
         );
     }
-    assert_eq!(listed.len(), 17, "{listed:?}");
+    assert_eq!(listed.len(), 19, "{listed:?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 )]
 
 mod archive;
+mod attacks;
 mod bad_input;
 mod call;
 mod car;
@@ -19,12 +20,16 @@ mod home;
 mod hostile;
 mod housekeeping;
 mod interrupt;
+mod keys;
 mod kill;
 mod layouts;
 mod logs;
 mod names;
 mod new;
+mod parties;
 mod run;
 mod several;
+mod sharing;
 mod streams;
+mod vectors;
 mod workflows;

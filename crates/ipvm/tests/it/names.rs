@@ -23,7 +23,7 @@ fn key_show_names_owner_and_agent_and_keeps_them() {
     );
     assert_eq!(
         home.json(&["key", "list", "--json"])[0],
-        json!({"name": "owner", "did": keys["owner"]})
+        json!({"name": "owner", "did": keys["owner"], "protected": false})
     );
     home.run(&["key", "new"])
         .code(2)

@@ -15,12 +15,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use ipvm_ipld::Cid;
 use ipvm_scheduler::{Bounds, Command, Dag, Ending, Event, RunId, Scheduler, Verdict};
 use ipvm_store::ReceiptId;
 use ipvm_ucan::promise::Branch;
 use ipvm_wasm::Cancel;
 use ipvm_workflow::{Class, Plan};
 
+use crate::authority::Mandate;
 use crate::node::Core;
 use crate::record::{Kept, Place, Record};
 use crate::{Node, NodeError, worker};
@@ -52,6 +54,8 @@ pub(crate) struct Order {
     pub(crate) resumed: bool,
     /// Whether a pure step may start on results that are not yet durable.
     pub(crate) share_commits: bool,
+    /// On whose authority it is carried out.
+    pub(crate) mandate: Mandate,
     /// Set when the run is stopped or has failed.
     pub(crate) stop: Cancel,
 }
@@ -152,6 +156,8 @@ struct State {
 pub(crate) struct Shared {
     state: Mutex<State>,
     work: Condvar,
+    /// Told when a step has ended or a run is over.
+    ended: Condvar,
     core: Weak<Core>,
     /// Most workers.
     most: usize,
@@ -188,6 +194,7 @@ impl Crew {
                 leaving: false,
             }),
             work: Condvar::new(),
+            ended: Condvar::new(),
             core,
             most: thread::available_parallelism().map_or(1, usize::from),
         }))
@@ -259,6 +266,35 @@ impl Crew {
             self.0.tell(&mut state, run, Event::Abandoned { run, step });
         }
         self.0.staff(&mut state, 0);
+    }
+}
+
+impl Crew {
+    /// Waits while a run under way has a task that has not ended, until `cancel` is set.
+    pub(crate) fn wait_for(&self, task: &Cid, cancel: &Cancel) {
+        let shared = Arc::clone(&self.0);
+        let _told = cancel.when_set(move || {
+            // Held for a moment, so that nobody is between looking and waiting.
+            drop(shared.lock());
+            shared.ended.notify_all();
+        });
+        let mut state = self.0.lock();
+        while !cancel.is_cancelled() && state.runs.values().any(|course| course.owes(task)) {
+            state = self
+                .0
+                .ended
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Course {
+    /// Whether a task is part of the run and has not ended.
+    fn owes(&self, task: &Cid) -> bool {
+        let step = self.order.plan.graph().find(task);
+        let kept = step.and_then(|step| self.kept.get(step as usize));
+        kept.is_some_and(Option::is_none)
     }
 }
 
@@ -386,6 +422,7 @@ impl Shared {
         self.tell(&mut state, run, Event::Ended { run, step, ending });
         self.land(&mut state, run, step);
         self.staff(&mut state, 0);
+        self.ended.notify_all();
     }
 
     /// The run cannot go on; the others do.
@@ -443,6 +480,7 @@ impl Shared {
                 feed(state, run, News::Over(verdict));
                 state.runs.remove(&run);
                 state.values.forget(run);
+                self.ended.notify_all();
             }
         }
     }
@@ -463,6 +501,7 @@ impl Shared {
         }
         again(state, released);
         let _ = course.feed.send(News::Failed(error));
+        self.ended.notify_all();
     }
 
     /// Those that waited for an equal computation look again.

@@ -1,6 +1,7 @@
 //! A whole node, driven as the command line drives it, on real folders.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod authority;
 mod clock;
 mod crew;
 mod helpers;

@@ -1,0 +1,61 @@
+//! On whose authority a run's steps are done, and what is asked of their arguments directly before.
+
+use std::sync::Arc;
+
+use ipvm_ipld::{Cid, Ipld};
+use ipvm_ucan::{Delegation, Invocation};
+
+use super::gate::Condition;
+use super::readable::Readable;
+use crate::memo::Args;
+use crate::{Node, NodeError};
+
+/// On whose authority a run is carried out.
+#[derive(Debug)]
+pub(crate) enum Mandate {
+    /// The owner's, by the delegation from owner to agent.
+    Owner,
+    /// Another's, who asked for it: a warrant for each step.
+    Request(Vec<Warrant>),
+}
+
+/// What a step of another's run is done on.
+#[derive(Clone, Debug)]
+pub(crate) struct Warrant {
+    /// The request for this very task; without, the agent signs one with the proofs.
+    pub(crate) invocation: Option<Invocation>,
+    /// The delegations from the task's subject to the agent, root first.
+    pub(crate) proofs: Vec<Delegation>,
+    /// What they ask of arguments.
+    pub(crate) conditions: Vec<Condition>,
+    /// What content whoever asked may use.
+    pub(crate) readable: Arc<Readable>,
+}
+
+impl Mandate {
+    /// The warrant of a step; none where the owner's authority is enough.
+    pub(crate) fn warrant(&self, step: u32) -> Option<&Warrant> {
+        match self {
+            Self::Owner => None,
+            Self::Request(warrants) => warrants.get(step as usize),
+        }
+    }
+}
+
+impl Warrant {
+    /// Requires that a task may be done with these arguments, in which promises for `awaited` are replaced: policies (step 9), and
+    /// that whoever asked may use the content they name. Content that awaited tasks made belongs to their results.
+    pub(crate) fn check(&self, node: &Node, awaited: &[Cid], args: &Args) -> Result<(), NodeError> {
+        let value = Ipld::Map(args.clone());
+        for condition in &self.conditions {
+            condition.check(&value)?;
+        }
+        let mut made: Vec<Cid> = Vec::new();
+        for task in awaited {
+            if let Some((_, receipt)) = node.find_by_task(task)? {
+                made.extend(node.made_content(&receipt)?);
+            }
+        }
+        self.readable.check(node, &value, &made)
+    }
+}
