@@ -297,3 +297,29 @@ fn limits_are_named() {
         Err(Problem::Names(_))
     ));
 }
+
+/// Everybody trusts everybody: the most ways there can be. Without a bound it would not end.
+#[test]
+fn a_dense_web_of_the_largest_size_ends() {
+    let mut lines = Vec::new();
+    for from in 0..316_usize {
+        for to in (0..316).filter(|to| *to != from) {
+            let percent = 50 + (from * 31 + to * 17) % 51;
+            let name = |who: usize| {
+                if who == 0 {
+                    "me".to_owned()
+                } else {
+                    format!("p{who}")
+                }
+            };
+            lines.push(format!("{} {percent} {}", name(from), name(to)));
+        }
+    }
+    assert!(lines.len() > 99_000 && lines.len() <= MAX_STATEMENTS);
+    let statements = said(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+    let rules = Rules {
+        hops: 16,
+        decay: 100,
+    };
+    assert_eq!(follow(&statements, "me", rules).len(), 315);
+}
