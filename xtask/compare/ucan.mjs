@@ -37,7 +37,7 @@ const seed = (chain, i) => {
 }
 const END = 4_000_000_000 // in the future of whoever runs this, in seconds since the epoch
 
-// Each gives chains of tokens in bytes, and how to verify one: it throws what is refused.
+// Each gives tokens in bytes by chain and number of proofs, and how to verify them: it throws what is refused.
 async function isoUcan () {
   const { Delegation } = await load('iso-ucan/src/delegation.js')
   const { Invocation } = await load('iso-ucan/src/invocation.js')
@@ -115,23 +115,24 @@ async function measure ({ make, verify }, depth) {
   return median(took)
 }
 
+// Microseconds for each number of proofs, with nothing remembered; where the floor did not hold still there is none.
 function ours () {
   execFileSync(xtask, ['bench', '--only', '9'], { stdio: ['ignore', 'ignore', 'inherit'] })
-  return JSON.parse(fs.readFileSync('target/bench.json'))
+  const { rows } = JSON.parse(fs.readFileSync(path.join(path.dirname(xtask), '..', 'bench.json')))
+  return PROOFS.map(depth => rows.find(row => row.name === `9 ucan, ${depth} proofs, cold`)?.ours?.p50_us)
 }
 
-const load1 = () => os.loadavg()[0].toFixed(1)
-const began = load1()
-const before = ours()
-const theirs = { 'iso-ucan 0.5.0': await isoUcan(), 'ucanto (validator 10.0.1)': await ucanto() }
-const table = {}
-for (const [name, library] of Object.entries(theirs)) {
-  table[name] = []
-  for (const depth of PROOFS) table[name].push(await measure(library, depth))
-}
-print(before)
+const show = figure => figure === undefined ? 'not steady' : `${figure.toFixed(0)} µs`
+const print = (name, figures) => console.log(`| ${name} | ${figures.join(' | ')} |`)
 
-function print (report) {
-  console.log(JSON.stringify(report).slice(0, 1500))
-  console.log(table, began, load1())
+const began = os.loadavg()[0]
+const us = ours()
+print('to verify an invocation with', PROOFS.map(depth => `${depth} proofs`))
+print('---', PROOFS.map(() => '---:'))
+print('ipvm-ucan, cold', us.map(show))
+for (const [name, library] of [['iso-ucan 0.5.0', await isoUcan()], ['ucanto 10 (UCAN 0.9)', await ucanto()]]) {
+  const figures = []
+  for (const depth of PROOFS) figures.push(await measure(library, depth))
+  print(name, figures.map((figure, i) => `${show(figure)}${us[i] ? ` (${(figure / us[i]).toFixed(1)} ×)` : ''}`))
 }
+console.log(`\nmedians; node ${process.version}; load ${began.toFixed(1)} before, ${os.loadavg()[0].toFixed(1)} after, on ${os.cpus().length} cores`)

@@ -3,6 +3,7 @@
 use crate::conformance;
 use data_encoding::BASE64;
 use ipvm_ipld::{Ipld, cbor};
+use ipvm_ucan::admission::Scope;
 use ipvm_ucan::{
     Container, ContainerError, DelegationBuilder, Encoding, InvocationBuilder, Keypair, Kind,
     MAX_CONTAINER_BYTES, Token, Verifier, Versions,
@@ -229,4 +230,32 @@ fn what_is_refused() {
         "{error}"
     );
     assert!(Verifier::new().tokens(&odd).is_err());
+}
+
+/// Without it, a verifier would take the same proofs apart for each container, or remember what it has no room for.
+#[test]
+fn delegations_of_containers_are_remembered_up_to_a_size() {
+    let verifier = Verifier::new();
+    let sized = |bytes: usize| {
+        let (owner, agent) = (key(1), key(2));
+        let builder = DelegationBuilder::new(&owner, agent.did(), "/crud".parse().unwrap());
+        let builder = builder.meta("fill", Ipld::Bytes(vec![0; bytes]));
+        let token = builder.never_expires().sign([1; 12]).unwrap();
+        token.bytes().to_vec()
+    };
+    for (bytes, remembered) in [(10, 1), (10, 1), (3000, 1), (1000, 2)] {
+        verifier.tokens(&container(&[sized(bytes)])).unwrap();
+        assert_eq!(verifier.remembered(), remembered, "{bytes} bytes more");
+    }
+}
+
+/// Without it, a scope could say that nothing came along when something did.
+#[test]
+fn scopes_count_delegations() {
+    for n in 0..3 {
+        let all = container(&tokens(n)).tokens().unwrap();
+        let (scope, invocations) = Scope::of(all);
+        assert_eq!((scope.len(), invocations.len()), (usize::from(n), 1));
+        assert_eq!(scope.is_empty(), n == 0);
+    }
 }
