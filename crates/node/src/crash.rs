@@ -38,9 +38,10 @@ fn carry_out(folder: &Path, file: &str, stop: bool) -> RunReport {
     let prepared = node.prepare(&request).unwrap();
     let mut asked = !stop;
     let mut observe = |progress: Progress<'_>| {
-        if let Progress::Ended { receipt, .. } = progress {
-            failpoint::say(&format!("receipt {receipt}"));
-        }
+        let Progress::Ended { receipt, .. } = progress else {
+            return;
+        };
+        failpoint::say(&format!("receipt {receipt}"));
         if !asked {
             asked = true;
             let other = Node::open(&folder.join("home"), Access::Read).unwrap();
