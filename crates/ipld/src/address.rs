@@ -12,6 +12,8 @@ pub mod codec {
     pub const DAG_PB: u64 = 0x70;
     /// DAG-CBOR: everything else.
     pub const DAG_CBOR: u64 = 0x71;
+    /// Sealed blocks, of the range for private use: they never leave their home as such.
+    pub const SEALED: u64 = 0x30_0000;
 }
 
 /// Multihash code of sha2-256.

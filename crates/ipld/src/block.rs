@@ -3,7 +3,7 @@
 use crate::address::{CidError, cid_of, require_ours};
 use cid::Cid;
 
-/// A block whose bytes are known to hash to its CID: valid by construction.
+/// A block whose bytes are known to hash to its CID, or to be a whole sealed block of that name: valid by construction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
     cid: Cid,
@@ -52,6 +52,11 @@ impl Block {
             });
         }
         Ok(Self { cid, data })
+    }
+
+    /// A block whose name is not the hash of its bytes, which the caller has checked.
+    pub(crate) fn named(cid: Cid, data: Vec<u8>) -> Self {
+        Self { cid, data }
     }
 
     /// The block's name.

@@ -23,6 +23,7 @@ pub mod fields;
 pub mod json;
 mod limits;
 mod links;
+pub mod sealed;
 pub mod unixfs;
 
 pub use address::{CidError, DIGEST_BYTES, cid_of, cid_of_digest, codec, digest_of, parse_cid};

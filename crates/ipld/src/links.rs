@@ -1,6 +1,7 @@
 //! What a block points to, whatever its format: how a graph of blocks is walked.
 
 use crate::address::{codec, to_v1};
+use crate::sealed::Frame;
 use crate::unixfs::pb;
 use crate::{Ipld, Limits, cbor};
 use cid::Cid;
@@ -44,6 +45,10 @@ pub fn links(cid: &Cid, block: &[u8]) -> Result<Vec<Cid>, LinksError> {
                 .map_err(|error| malformed(error.to_string()))?;
             Ok(links_of_value(&value))
         }
+        codec::SEALED => match Frame::parse(block) {
+            Ok(frame) => Ok(frame.head.links()),
+            Err(error) => Err(malformed(error.to_string())),
+        },
         _ => Err(LinksError::Codec { cid: *cid }),
     }
 }

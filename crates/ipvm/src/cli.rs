@@ -180,7 +180,8 @@ Examples:
   ipvm add photos/
   cid=$(ipvm add --quiet photo.jpg)
   curl -s https://example.com/ | ipvm add -
-  ipvm add --car photos.car")]
+  ipvm add --car photos.car
+  ipvm add --secret diagnosis.pdf")]
 pub(crate) struct Add {
     /// Mark the content as public. Nothing is given to anybody yet; listings show it.
     #[arg(long)]
@@ -190,6 +191,9 @@ pub(crate) struct Add {
     /// Take files and folders whose names begin with a dot, too.
     #[arg(long)]
     pub(crate) hidden: bool,
+    /// Keep it sealed under the owner's key: every task that it goes into is secret, and it does not leave this home.
+    #[arg(long, conflicts_with_all = ["public", "car"])]
+    pub(crate) secret: bool,
     /// PATH is a CAR file (version 1, or 2 around 1): add its blocks, and print `CID path` for each root.
     ///
     /// Each block is checked against its CID. Of a CAR that is cut off, the blocks that are whole are kept.
@@ -343,10 +347,18 @@ pub(crate) enum Workflow {
         json: bool,
     },
     /// Show a run with all its tasks, as `run --json` does.
-    #[command(after_help = "Example:\n  ipvm workflow show thumbnails")]
+    ///
+    /// Of secret tasks only labels and how they ended are shown, unless --reveal is given.
+    #[command(
+        after_help = "Examples:\n  ipvm workflow show thumbnails\n  ipvm workflow show secret-7 --reveal"
+    )]
     Show {
-        /// CID of the workflow or the run, the first 8 characters or more of it, or the workflow's name (its latest run).
+        /// CID of the workflow or the run, the first 8 characters or more of it, or the workflow's name (its latest run);
+        /// of a secret run its whole CID, or the name in `ipvm workflow list`.
         id: String,
+        /// Show CIDs, results and errors of secret tasks too. Only the owner's key opens them.
+        #[arg(long)]
+        reveal: bool,
         /// Print it as one JSON document.
         #[arg(long)]
         json: bool,

@@ -134,6 +134,9 @@ fn code_of_node(error: &NodeError, otherwise: Code) -> Code {
         | NodeError::Authority(_)
         | NodeError::NoPassphrase(_)
         | NodeError::WrongPassphrase(_)
+        | NodeError::NotOpen(_)
+        | NodeError::Secret(_)
+        | NodeError::Changed(_)
         | NodeError::NotOffered { .. }
         | NodeError::GivenUp(_)
         | NodeError::HomeExists(_)

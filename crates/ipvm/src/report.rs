@@ -4,10 +4,14 @@ use crate::ui::human::{clean, count, counted, duration};
 use crate::ui::json::{self, Done, Object};
 use crate::ui::table::Table;
 use crate::value;
+use ipvm_ipld::Cid;
 use ipvm_node::{Node, RunReport, Status, StepReport};
 use ipvm_ucan::Outcome;
 use std::io::Write;
 use std::path::PathBuf;
+
+/// What is shown in the place of something secret.
+pub(crate) const SECRET: &str = "secret";
 
 /// What a run's outputs became.
 pub(crate) enum Outputs {
@@ -35,8 +39,12 @@ pub(crate) fn write_report(
     report: &RunReport,
     outputs: &Outputs,
 ) -> Done {
-    o.text("workflow", &report.workflow.to_string())?;
-    o.text("run", &report.run.to_string())?;
+    if report.secret {
+        o.flag("secret", true)?;
+    }
+    let open = |cid: Cid| (!report.secret).then(|| cid.to_string());
+    o.maybe("workflow", open(report.workflow).as_deref())?;
+    o.maybe("run", open(report.run).as_deref())?;
     o.text("status", report.status.as_str())?;
     o.number("executed", report.executed)?;
     o.number("reused", report.reused)?;
@@ -57,17 +65,19 @@ pub(crate) fn write_report(
 
 /// The members of one task.
 pub(crate) fn write_step(o: &mut Object<'_>, node: &Node, step: &StepReport) -> Done {
-    o.text("task", &step.task.to_string())?;
-    o.maybe(
-        "receipt",
-        step.receipt.map(|cid| cid.to_string()).as_deref(),
-    )?;
+    if step.secret {
+        o.flag("secret", true)?;
+    }
+    let receipt = step.receipt.filter(|_| !step.secret);
+    let task = (!step.secret).then(|| step.task.to_string());
+    o.maybe("task", task.as_deref())?;
+    o.maybe("receipt", receipt.map(|cid| cid.to_string()).as_deref())?;
     o.text("status", step.status.as_str())?;
     o.flag("memo", step.memo)?;
     o.text("class", step.class.as_str())?;
     o.number("fuel", step.fuel)?;
     o.number("took_us", step.took_us)?;
-    match step.receipt {
+    match receipt {
         Some(receipt) => {
             let outcome = node
                 .outcome(&receipt)
@@ -79,13 +89,14 @@ pub(crate) fn write_step(o: &mut Object<'_>, node: &Node, step: &StepReport) -> 
     o.maybe("because", step.because.as_deref())
 }
 
-/// Gives label and DAG-JSON value of every task that is ok, in order.
+/// Gives label and DAG-JSON value of every task that is ok and not secret, in order.
 pub(crate) fn values(
     node: &Node,
     report: &RunReport,
     mut told: impl FnMut(&str, String) -> Done,
 ) -> Done {
-    for step in report.steps.iter().filter(|step| step.status == Status::Ok) {
+    let shown = |step: &StepReport| step.status == Status::Ok && !step.secret;
+    for step in report.steps.iter().filter(shown) {
         let Some(receipt) = step.receipt else {
             continue;
         };
@@ -107,8 +118,12 @@ pub(crate) fn write_text(
 ) -> anyhow::Result<()> {
     writeln!(out, "{}  {}", clean(&report.name), report.status.as_str())?;
     let mut head = Table::default();
-    head.row(["workflow".to_owned(), report.workflow.to_string()]);
-    head.row(["run".to_owned(), report.run.to_string()]);
+    let shown = |cid: Cid| match report.secret {
+        true => SECRET.to_owned(),
+        false => cid.to_string(),
+    };
+    head.row(["workflow".to_owned(), shown(report.workflow)]);
+    head.row(["run".to_owned(), shown(report.run)]);
     head.row(["in all".to_owned(), summary(report)]);
     head.write(out)?;
     writeln!(out)?;
@@ -124,7 +139,10 @@ pub(crate) fn write_text(
         } else {
             String::new()
         };
-        let receipt = step.receipt.map(|cid| cid.to_string()).unwrap_or_default();
+        let receipt = match step.secret {
+            true => SECRET.to_owned(),
+            false => step.receipt.map(|cid| cid.to_string()).unwrap_or_default(),
+        };
         table.row([
             status,
             clean(&step.label).into_owned(),
@@ -142,7 +160,7 @@ fn remark(node: &Node, step: &StepReport) -> anyhow::Result<String> {
         return Ok(format!("because of {}", clean(because)));
     }
     match (step.status, step.receipt) {
-        (Status::Error, Some(receipt)) => match node.outcome(&receipt)? {
+        (Status::Error, Some(receipt)) if !step.secret => match node.outcome(&receipt)? {
             Outcome::Error(error) => Ok(value::reason(&error)),
             Outcome::Ok(_) => Ok(String::new()),
         },

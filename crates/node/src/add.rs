@@ -1,5 +1,6 @@
 //! Content into the store: files and folders, read once, in memory that does not grow with them.
 
+use std::collections::HashSet;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use ipvm_ipld::{Block, Cid};
 use ipvm_store::{Batch, Store};
 
 use crate::folder::MAX_PATH_DEPTH;
+use crate::vault::Vault;
 use crate::{Node, NodeError};
 
 /// Blocks gathered before they are committed together, in bytes.
@@ -51,12 +53,7 @@ impl Node {
     /// # Errors
     /// The file cannot be read, is a folder, or the store cannot be written.
     pub fn add(&self, path: &Path, progress: &mut dyn FnMut(u64)) -> Result<Added, NodeError> {
-        let unreadable = |source| NodeError::io("read", path, source);
-        let file = File::open(path).map_err(unreadable)?;
-        if file.metadata().map_err(unreadable)?.is_dir() {
-            return Err(NodeError::Folder(path.to_path_buf()));
-        }
-        self.add_reader(file, path, progress)
+        self.add_reader(open_file(path)?, path, progress)
     }
 
     /// Adds what `reader` yields, as [`Node::add`] does; `name` is used in errors.
@@ -69,9 +66,7 @@ impl Node {
         name: &Path,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Added, NodeError> {
-        let mut adding = Adding::new(self.store(), AddOptions::default(), progress);
-        let root = adding.file(&mut reader, name)?;
-        adding.finish(root)
+        Adding::new(self.store(), None, AddOptions::default(), progress).reader(&mut reader, name)
     }
 
     /// Adds a folder with all that is in it, as [`Node::add`] adds a file. Symbolic links are kept as they are and not
@@ -88,14 +83,51 @@ impl Node {
         options: AddOptions,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Added, NodeError> {
-        let mut adding = Adding::new(self.store(), options, progress);
+        let mut adding = Adding::new(self.store(), None, options, progress);
         let root = adding.folder(path)?;
         adding.finish(root)
     }
 }
 
+/// The CID that a file would have, without storing anything.
+pub(crate) fn hash_file(path: &Path) -> Result<Cid, NodeError> {
+    let mut file = open_file(path)?;
+    let mut builder = unixfs::Builder::new();
+    let mut nowhere = |_| Ok::<(), NodeError>(());
+    let mut buffer = vec![0; READ_BYTES];
+    while let Some(piece) = read_piece(&mut file, &mut buffer, path)? {
+        builder.push(piece, &mut nowhere)?;
+    }
+    Ok(builder.finish(&mut nowhere)?.cid)
+}
+
+fn open_file(path: &Path) -> Result<File, NodeError> {
+    let unreadable = |source| NodeError::io("read", path, source);
+    let file = File::open(path).map_err(unreadable)?;
+    match file.metadata().map_err(unreadable)?.is_dir() {
+        true => Err(NodeError::Folder(path.to_path_buf())),
+        false => Ok(file),
+    }
+}
+
+/// The next bytes of a file; none at its end.
+fn read_piece<'b>(
+    reader: &mut dyn Read,
+    buffer: &'b mut [u8],
+    path: &Path,
+) -> Result<Option<&'b [u8]>, NodeError> {
+    loop {
+        match reader.read(buffer) {
+            Ok(0) => return Ok(None),
+            Ok(count) => return Ok(Some(buffer.get(..count).unwrap_or_default())),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(source) => return Err(NodeError::io("read", path, source)),
+        }
+    }
+}
+
 /// One call of `add` under way.
-struct Adding<'a> {
+pub(crate) struct Adding<'a> {
     writer: BlockWriter<'a>,
     options: AddOptions,
     progress: &'a mut dyn FnMut(u64),
@@ -117,9 +149,18 @@ struct Open {
 }
 
 impl<'a> Adding<'a> {
-    fn new(store: &'a Store, options: AddOptions, progress: &'a mut dyn FnMut(u64)) -> Self {
+    /// With a vault, what is added is sealed.
+    pub(crate) fn new(
+        store: &'a Store,
+        vault: Option<&'a Vault>,
+        options: AddOptions,
+        progress: &'a mut dyn FnMut(u64),
+    ) -> Self {
         Self {
-            writer: BlockWriter::new(store),
+            writer: BlockWriter {
+                vault,
+                ..BlockWriter::new(store)
+            },
             options,
             progress,
             buffer: vec![0; READ_BYTES],
@@ -142,19 +183,28 @@ impl<'a> Adding<'a> {
         })
     }
 
+    /// Adds what is read.
+    pub(crate) fn reader(mut self, reader: &mut dyn Read, name: &Path) -> Result<Added, NodeError> {
+        let root = self.file(reader, name)?;
+        self.finish(root)
+    }
+
+    /// Adds a file or a folder.
+    pub(crate) fn path(mut self, path: &Path) -> Result<Added, NodeError> {
+        let unreadable = |source| NodeError::io("read", path, source);
+        let root = match fs::metadata(path).map_err(unreadable)?.is_dir() {
+            true => self.folder(path)?,
+            false => self.file(&mut open_file(path)?, path)?,
+        };
+        self.finish(root)
+    }
+
     fn file(&mut self, reader: &mut dyn Read, path: &Path) -> Result<Root, NodeError> {
         self.files += 1;
         let mut builder = unixfs::Builder::new();
-        loop {
-            let count = match reader.read(&mut self.buffer) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(source) => return Err(NodeError::io("read", path, source)),
-            };
-            let piece = self.buffer.get(..count).unwrap_or_default();
+        while let Some(piece) = read_piece(reader, &mut self.buffer, path)? {
             builder.push(piece, &mut |block| self.writer.push(block))?;
-            self.read += count as u64;
+            self.read += piece.len() as u64;
             (self.progress)(self.read);
         }
         builder.finish(&mut |block| self.writer.push(block))
@@ -262,6 +312,8 @@ fn put(into: &mut Open, name: String, root: &Root) -> Result<(), NodeError> {
 /// Commits the blocks that are not there yet, in groups.
 pub(crate) struct BlockWriter<'a> {
     store: &'a Store,
+    /// Seals them.
+    vault: Option<&'a Vault>,
     waiting: Vec<Block>,
     bytes: usize,
     written: Written,
@@ -279,6 +331,7 @@ impl<'a> BlockWriter<'a> {
     pub(crate) fn new(store: &'a Store) -> Self {
         Self {
             store,
+            vault: None,
             waiting: Vec::new(),
             bytes: 0,
             written: Written::default(),
@@ -287,9 +340,12 @@ impl<'a> BlockWriter<'a> {
 
     pub(crate) fn push(&mut self, block: Block) -> Result<(), NodeError> {
         self.written.blocks += 1;
-        if self.store.has(block.cid())? {
-            return Ok(());
-        }
+        let block = match self.vault {
+            None if self.store.has(block.cid())? => return Ok(()),
+            None => block,
+            Some(vault) if self.store.has(&vault.name(block.cid()))? => return Ok(()),
+            Some(vault) => vault.seal_block(&block, &HashSet::new())?,
+        };
         self.written.written += 1;
         self.bytes += block.data().len();
         self.waiting.push(block);

@@ -17,12 +17,17 @@ use ipvm_ipld::{Cid, parse_cid};
 use ipvm_store::{BLOCK_BYTES_MAX, Store};
 use sha2::{Digest, Sha256};
 
+use crate::home::SEALING_KEY;
+use crate::secret::is_sealed;
+
 /// The folder that every name begins with.
 pub(crate) const FOLDER: &str = "ipvm-home/";
 /// The content of `VERSION`.
 pub(crate) const VERSION: &str = "ipvm home 1\n";
 /// The keys that a home has.
 pub(crate) const KEYS: [&str; 3] = ["owner.key", "agent.key", "agent.dlg"];
+/// What is there too where the owner's key was replaced after something was sealed.
+pub(crate) const OPTIONAL_KEY: &str = SEALING_KEY;
 /// Largest file among the keys, in bytes.
 pub(crate) const KEY_BYTES_MAX: u64 = 64 << 10;
 /// Longest name of an entry, in bytes: that of a block has about 80.
@@ -52,9 +57,12 @@ impl Part {
         let part = match inner.split_once('/') {
             None if inner == "VERSION" => Self::Version,
             None if inner == "MANIFEST" => Self::Manifest,
-            Some(("keys", key)) => Self::Key(KEYS.into_iter().find(|known| *known == key)?),
+            Some(("keys", key)) => {
+                let mut known = KEYS.into_iter().chain([OPTIONAL_KEY]);
+                Self::Key(known.find(|known| *known == key)?)
+            }
             Some(("store", "main.db")) => Self::Main,
-            Some(("blocks", rest)) => Self::Block(parse_cid(rest.rsplit('/').next()?).ok()?),
+            Some(("blocks", rest)) => Self::Block(block_name(rest.rsplit('/').next()?)?),
             _ => return None,
         };
         (part.name() == name).then_some(part)
@@ -97,6 +105,14 @@ impl Part {
     }
 }
 
+/// The name of a block's file: a CID, or the name of a sealed block.
+fn block_name(text: &str) -> Option<Cid> {
+    match parse_cid(text) {
+        Ok(cid) => Some(cid),
+        Err(_) => Cid::try_from(text).ok().filter(is_sealed),
+    }
+}
+
 /// The line of a manifest for an entry.
 pub(crate) fn manifest_line(digest: &Sha256, name: &str) -> String {
     let mut line = String::with_capacity(DIGEST_CHARS + name.len() + 3);
@@ -122,7 +138,9 @@ mod tests {
         let parts = [
             Part::Version,
             Part::Key("owner.key"),
+            Part::Key("sealing.key"),
             Part::Block(block),
+            Part::Block(ipvm_ipld::sealed::name_of(&[7; 32])),
             Part::Main,
             Part::Manifest,
         ];

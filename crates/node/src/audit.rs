@@ -3,10 +3,11 @@
 
 use ipvm_ipld::Ipld;
 use ipvm_store::{Finding, RunFilter, RunInfo, RunStatus, StepInfo, StepState};
-use ipvm_ucan::{Invocation, Outcome, Receipt};
+use ipvm_ucan::{Invocation, Outcome};
 use ipvm_workflow::Plan;
 
 use crate::run::REQUEST_LIFE;
+use crate::secret::is_sealed;
 use crate::{Node, NodeError};
 
 /// Runs looked at per read of the store.
@@ -43,12 +44,24 @@ impl Node {
 
     fn audit(&self, run: &RunInfo) -> Result<Vec<String>, NodeError> {
         let mut wrong = Vec::new();
+        // What another sealed cannot be compared.
+        let opened = match is_sealed(&run.workflow) {
+            true => match self.sealed_block(&run.workflow)? {
+                Some(block) => Some(*block.cid()),
+                None => return Ok(wrong),
+            },
+            false => None,
+        };
+        let run = &RunInfo {
+            workflow: opened.unwrap_or(run.workflow),
+            ..run.clone()
+        };
         // What is missing or damaged itself was named before.
         if let Some(request) = run.invocation
             && let Ok(Some(bytes)) = self.block(&request)
         {
             match Invocation::decode(&bytes) {
-                Ok(request) => wrong.extend(differs_from_request(run, &request)),
+                Ok(request) => wrong.extend(differs_from_request(run, &request, opened.is_some())),
                 Err(_) => wrong.push("its request is no invocation".to_owned()),
             }
         }
@@ -73,7 +86,12 @@ impl Node {
         let Ok(Some(stored)) = self.store().receipt_at(id) else {
             return Ok(None);
         };
-        let receipt = Receipt::decode(&stored.block)?;
+        let receipt = match self.decode_receipt(&stored.block) {
+            Err(NodeError::Sealed) => {
+                return Ok(Some(format!("step {} has another's receipt", step.index)));
+            }
+            receipt => receipt?,
+        };
         let payload = receipt.payload();
         let index = step.index;
         if plan.graph().task(index) != Some(payload.ran) {
@@ -90,12 +108,13 @@ impl Node {
     }
 }
 
-fn differs_from_request(run: &RunInfo, request: &Invocation) -> Option<String> {
+fn differs_from_request(run: &RunInfo, request: &Invocation, sealed: bool) -> Option<String> {
     let payload = request.payload();
     let meta = |key| payload.meta.as_ref().and_then(|meta| meta.get(key));
     // Requests of earlier versions say no name.
     let name = match meta("name") {
-        Some(Ipld::String(name)) => run.name.as_ref() == Some(name),
+        // A sealed run has its name in the request alone.
+        Some(Ipld::String(name)) => sealed || run.name.as_ref() == Some(name),
         _ => true,
     };
     let field = if payload.args.get("workflow") != Some(&Ipld::Link(run.workflow)) {

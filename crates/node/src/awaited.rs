@@ -14,7 +14,12 @@ impl Node {
     pub(crate) fn check_external(&self, plan: &Plan, cancel: &Cancel) -> Result<(), NodeError> {
         for index in 0..plan.len() as u32 {
             for task in plan.graph().external(index) {
-                self.wait_for_task(task, cancel)?;
+                if self.find_by_task(task)?.is_none() && self.find_sealed_by_task(task)?.is_none() {
+                    self.wait(task, true, cancel)?;
+                }
+                if self.find_by_task(task)?.is_none() && self.find_sealed_by_task(task)?.is_some() {
+                    continue;
+                }
                 let receipt = self.external(task)?;
                 self.require_own_or_read(&receipt)?;
             }
@@ -22,12 +27,16 @@ impl Node {
         Ok(())
     }
 
-    /// Waits as long as a run of this node may still end a task that has no receipt yet.
+    /// For another, waits as long as a run of this node may still end a task that has no receipt yet.
     pub(crate) fn wait_for_task(&self, task: &Cid, cancel: &Cancel) -> Result<(), NodeError> {
         if self.find_by_task(task)?.is_some() {
             return Ok(());
         }
-        self.crew().wait_for(task, cancel);
+        self.wait(task, false, cancel)
+    }
+
+    fn wait(&self, task: &Cid, for_owner: bool, cancel: &Cancel) -> Result<(), NodeError> {
+        self.crew().wait_for(task, for_owner, cancel);
         match cancel.is_cancelled() {
             true => Err(NodeError::Interrupted),
             false => Ok(()),
@@ -39,7 +48,7 @@ impl Node {
         if let Some(receipt) = self.look_up_task(task)? {
             return Ok(receipt);
         }
-        let strangers = self.receipts_of_task(task)?;
+        let strangers = self.open_receipts_of_task(task)?;
         Err(NodeError::Name(match strangers.last() {
             Some(known) if self.store().is_accepted(&known.cid())? => format!(
                 "the content of the result of awaited task {task} is not here; add the CAR file that came with the answer \
@@ -52,6 +61,16 @@ impl Node {
             ),
             _ => format!("awaited task {task} has no receipt here; run its workflow first"),
         }))
+    }
+
+    /// The same for the owner, who may use secret results too.
+    pub(crate) fn own_external(&self, task: &Cid) -> Result<Receipt, NodeError> {
+        if self.find_by_task(task)?.is_none()
+            && let Some((_, receipt)) = self.find_sealed_by_task(task)?
+        {
+            return Ok(receipt);
+        }
+        self.external(task)
     }
 
     /// Requires that the owner may read a receipt: it belongs to the owner, was asked for here, came from another and was

@@ -91,7 +91,7 @@ impl Node {
     /// in DAG-PB and DAG-CBOR.
     ///
     /// # Errors
-    /// A block is missing or damaged, the graph is too large, or `sink` fails.
+    /// A block is missing, damaged or secret, the graph is too large, or `sink` fails.
     pub fn export_car(
         &self,
         root: &Cid,
@@ -105,7 +105,10 @@ impl Node {
         };
         let mut graph = Graph::new(root);
         while let Some((cid, must)) = graph.next()? {
-            let Some(block) = self.block(&cid)? else {
+            let Some(block) = self.open_block(&cid)? else {
+                if self.is_secret_content(&cid)? {
+                    return Err(NodeError::Secret(cid));
+                }
                 if must {
                     return Err(NodeError::NoBlock(cid));
                 }
@@ -133,7 +136,7 @@ impl Node {
                 }
                 continue;
             }
-            match self.block(&cid)? {
+            match self.open_block(&cid)? {
                 Some(block) => graph.follow(&cid, &block)?,
                 None if must => return Err(missing()),
                 None => {}

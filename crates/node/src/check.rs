@@ -66,6 +66,7 @@ impl Node {
     pub(crate) fn redo(&self, receipt: &Receipt, cancel: &Cancel) -> Result<Redone, NodeError> {
         receipt.verify_signature()?;
         let cid = receipt.cid();
+        let secret = self.store().receipt(&cid)?.is_none();
         let payload = receipt.payload();
         let invocation = self.invocation_of(receipt)?;
         let asked = invocation.payload();
@@ -98,14 +99,17 @@ impl Node {
         }
         let args = cbor::encode(&Ipld::Map(task.args))?;
         let args = resolve(&args, &mut |wanted| {
-            let input = self.external(&wanted.task)?;
+            let input = match secret {
+                true => self.own_external(&wanted.task)?,
+                false => self.external(&wanted.task)?,
+            };
             self.awaited(wanted, &input.cid())
         })?;
         let clock = Instant::now();
         let limits = generous(payload.meta.fuel);
         let computation = computation_of(&task.cmd, &args)?;
-        let Execution::Ended { out, .. } = self.execute(args, &computation, &limits, cancel)?
-        else {
+        let done = self.execute(args, &computation, &limits, secret, cancel)?;
+        let Execution::Ended { out, .. } = done else {
             return Err(NodeError::Interrupted);
         };
         let took_us = u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX);

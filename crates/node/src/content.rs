@@ -36,12 +36,25 @@ impl Node {
         Ok(unixfs::export_range(cid, range, &mut get, &mut write)?)
     }
 
-    /// The bytes of one block, or of a receipt, checked against its CID.
+    /// The bytes of one block, or of a receipt, checked against its CID: for the owner, to whom what is sealed is
+    /// opened.
     ///
     /// # Errors
     /// The store cannot be read or the block is damaged.
     pub fn block(&self, cid: &Cid) -> Result<Option<Vec<u8>>, NodeError> {
-        Ok(self.store().get(cid)?)
+        match self.open_block(cid)? {
+            Some(bytes) => Ok(Some(bytes)),
+            None => Ok(self.sealed_block(cid)?.map(|block| block.into_parts().1)),
+        }
+    }
+
+    /// The same for the work of a step: what is sealed is there for secret ones alone.
+    pub(crate) fn block_for(&self, cid: &Cid, secret: bool) -> Result<Vec<u8>, NodeError> {
+        let found = match secret {
+            true => self.block(cid)?,
+            false => self.open_block(cid)?,
+        };
+        found.ok_or_else(|| self.absent(cid))
     }
 
     pub(crate) fn block_or_missing(&self, cid: &Cid) -> Result<Vec<u8>, NodeError> {
@@ -50,16 +63,26 @@ impl Node {
 }
 
 /// The store as a source of content for functions.
-pub(crate) struct StoreContent<'a>(pub(crate) &'a Node);
+pub(crate) struct StoreContent<'a> {
+    pub(crate) node: &'a Node,
+    /// Whether the step is secret.
+    pub(crate) secret: bool,
+}
+
+impl StoreContent<'_> {
+    fn block(&self, cid: &Cid) -> Result<Vec<u8>, NodeError> {
+        self.node.block_for(cid, self.secret)
+    }
+}
 
 impl Content for StoreContent<'_> {
     fn size(&self, cid: &Cid) -> Result<u64, ContentError> {
-        unixfs::size(cid, &mut |cid: &Cid| self.0.block_or_missing(cid)).map_err(unavailable)
+        unixfs::size(cid, &mut |cid: &Cid| self.block(cid)).map_err(unavailable)
     }
 
     fn read(&self, cid: &Cid, into: &mut [u8]) -> Result<(), ContentError> {
         let mut rest = into;
-        let mut get = |cid: &Cid| self.0.block_or_missing(cid);
+        let mut get = |cid: &Cid| self.block(cid);
         let mut sink = |piece: &[u8]| {
             let (here, after) = std::mem::take(&mut rest)
                 .split_at_mut_checked(piece.len())
@@ -79,10 +102,10 @@ impl Content for StoreContent<'_> {
         if cid.codec() != codec::DAG_CBOR {
             return Err(ContentError::Wrong("it is not a DAG-CBOR block".into()));
         }
-        match self.0.block(cid) {
-            Ok(Some(bytes)) => cbor::decode(&bytes, Limits::default())
+        match self.block(cid) {
+            Ok(bytes) => cbor::decode(&bytes, Limits::default())
                 .map_err(|error| ContentError::Wrong(error.to_string())),
-            Ok(None) => Err(ContentError::Missing),
+            Err(NodeError::NoBlock(_) | NodeError::GivenUp(_)) => Err(ContentError::Missing),
             Err(error) => Err(ContentError::Failed(error.into())),
         }
     }

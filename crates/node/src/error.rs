@@ -194,6 +194,18 @@ pub enum NodeError {
     /// The passphrase is another, or the file was changed.
     #[error("the passphrase does not open {}", .0.display())]
     WrongPassphrase(PathBuf),
+    /// A step that is secret says that it is not.
+    #[error(transparent)]
+    NotOpen(#[from] ipvm_workflow::NotOpen),
+    /// Something that is not for the owner of this home.
+    #[error("this is sealed, and not with the key of this home's owner")]
+    Sealed,
+    /// Something secret would leave the home.
+    #[error("{0} is secret: it does not leave this home")]
+    Secret(Cid),
+    /// A file that was read twice and was not the same.
+    #[error("{} changed while it was read", .0.display())]
+    Changed(PathBuf),
     /// The user stopped it.
     #[error("interrupted")]
     Interrupted,
@@ -329,6 +341,11 @@ impl NodeError {
                 "a module is a Wasm component, as `cargo build --target wasm32-wasip2` makes".into()
             }
             Self::NotOffered { .. } => "remove it from the workflow".into(),
+            Self::NotOpen(_) => {
+                "leave `secret: false` out: what a secret goes into is secret; `ipvm explain FILE` shows the rest".into()
+            }
+            Self::Secret(_) => "`ipvm get` without --car writes its content for you".into(),
+            Self::Changed(_) => "run it again when nobody writes to it".into(),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "check the spelling".into()
             }

@@ -28,6 +28,8 @@ pub struct Explanation {
     pub task: Cid,
     /// Whether it hits or misses, and why.
     pub why: Why,
+    /// If it is secret, what makes it so, in words.
+    pub secret: Option<String>,
 }
 
 /// Why a look-up hits or misses.
@@ -138,7 +140,8 @@ impl Node {
             let (Some(label), Some(task)) = (plan.label(index), plan.graph().task(index)) else {
                 continue;
             };
-            let why = match self.hit(prepared, index, &task, &hits)? {
+            let taint = prepared.secrecy.taint(index);
+            let why = match self.hit(prepared, (index, taint.is_some()), &task, &hits)? {
                 Some((receipt, why)) => {
                     hits.insert(index, receipt);
                     why
@@ -154,6 +157,7 @@ impl Node {
                     label: Some(label.to_owned()),
                     task,
                     why,
+                    secret: taint.map(|taint| plan.words_for(taint)),
                 },
             );
         }
@@ -171,6 +175,15 @@ impl Node {
                 label: None,
                 task: *task,
                 why: hit_of(&receipt, "task"),
+                secret: None,
+            });
+        }
+        if let Some((_, receipt)) = self.find_sealed_by_task(task)? {
+            return Ok(Explanation {
+                label: None,
+                task: *task,
+                why: hit_of(&receipt, "task"),
+                secret: Some("its receipt is sealed".to_owned()),
             });
         }
         let reasons = match self.receipts_of_task(task)?.pop() {
@@ -181,6 +194,7 @@ impl Node {
             label: None,
             task: *task,
             why: Why::Miss { reasons },
+            secret: None,
         })
     }
 
@@ -206,14 +220,18 @@ impl Node {
     fn hit(
         &self,
         prepared: &Prepared,
-        step: u32,
+        (step, secret): (u32, bool),
         cid: &Cid,
         hits: &HashMap<u32, Cid>,
     ) -> Result<Option<(Cid, Why)>, NodeError> {
         let Some(task) = prepared.plan.task(step) else {
             return Ok(None);
         };
-        if let Some(receipt) = self.look_up_task(cid)? {
+        let found = match secret {
+            true => self.find_sealed_by_task(cid)?.map(|(_, receipt)| receipt),
+            false => self.look_up_task(cid)?,
+        };
+        if let Some(receipt) = found {
             return Ok(Some((receipt.cid(), hit_of(&receipt, "task"))));
         }
         let mut value = |wanted: &Await| -> Result<Ipld, NodeError> {
@@ -226,7 +244,13 @@ impl Node {
         let Ok(args) = resolve(task.args, &mut value) else {
             return Ok(None);
         };
-        let receipt = self.look_up_computation(&computation_of(&task.cmd, &args)?)?;
+        let computation = computation_of(&task.cmd, &args)?;
+        let receipt = match secret {
+            true => self
+                .find_sealed_by_computation(&computation)?
+                .map(|(_, receipt)| receipt),
+            false => self.look_up_computation(&computation)?,
+        };
         Ok(receipt.map(|receipt| (receipt.cid(), hit_of(&receipt, "computation"))))
     }
 
@@ -255,7 +279,9 @@ impl Node {
         if !labels.is_empty() {
             reasons.push(Difference::Inputs { labels });
         }
+        // What a secret step's arguments were and are is not told.
         if let Some(before) = before
+            && !prepared.secrecy.has(index)
             && let Some(label) = prepared.plan.label(index)
             && let Some(new) = prepared.plan.step(index)
             && let Some(old) = before

@@ -8,7 +8,7 @@ use ipvm_store::Store;
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
-use crate::archive::{self, KEYS, Part, VERSION};
+use crate::archive::{self, KEYS, OPTIONAL_KEY, Part, VERSION};
 use crate::{Node, NodeError};
 
 /// Mode of the entries: keys are among them.
@@ -44,11 +44,17 @@ impl Node {
             tell,
         };
         writer.entry(&Part::Version, VERSION.len() as u64, VERSION.as_bytes())?;
-        for name in KEYS {
+        let path = Part::Key(OPTIONAL_KEY).path(self.home());
+        for name in KEYS
+            .into_iter()
+            .chain(path.exists().then_some(OPTIONAL_KEY))
+        {
             writer.file(&Part::Key(name), &Part::Key(name).path(self.home()))?;
         }
         self.store().block_files::<NodeError>(&mut |cid, size| {
-            let block = self.block_or_missing(cid)?;
+            // As it is kept: what is sealed stays so.
+            let block = self.store().get(cid)?;
+            let block = block.ok_or_else(|| self.absent(cid))?;
             writer.entry(&Part::Block(*cid), size, block.as_slice())
         })?;
         writer.file(&Part::Main, snapshot.path())?;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ipvm_ipld::sealed::is_frame;
 use ipvm_ipld::{Cid, Ipld, parse_cid};
 use ipvm_store::{RunFilter, RunStatus};
 use ipvm_ucan::{Invocation, Outcome, Receipt};
@@ -13,6 +14,7 @@ use ipvm_workflow::{Failure, Plan};
 use crate::record::Record;
 use crate::report::{RunInfo, RunReport, RunState, Steps};
 use crate::run::AFTER;
+use crate::secret::is_sealed;
 use crate::{Access, Node, NodeError};
 
 /// Shortest prefix of a CID that may stand for it, in characters.
@@ -27,27 +29,41 @@ impl Node {
     /// The store fails, or what has this CID is not a receipt.
     pub fn receipt(&self, cid: &Cid) -> Result<Option<Receipt>, NodeError> {
         match self.store().receipt(cid)? {
-            Some(stored) => Ok(Some(Receipt::decode(&stored.block)?)),
-            None => Ok(None),
+            Some(stored) => Ok(Some(self.decode_receipt(&stored.block)?)),
+            None => Ok(self.sealed_receipt(cid)?.map(|(_, receipt)| receipt)),
         }
     }
 
-    /// The latest receipts, newest first, at most `limit`.
+    /// The latest receipts, newest first, at most `limit`. Those of secret tasks are not listed.
     ///
     /// # Errors
     /// The store fails or a receipt in it is damaged.
     pub fn receipts(&self, limit: usize) -> Result<Vec<Receipt>, NodeError> {
-        let rows = self.store().recent_receipts(None, limit)?;
-        rows.iter()
-            .map(|row| Ok(Receipt::decode(&row.block)?))
-            .collect()
+        let (mut found, mut before) = (Vec::new(), None);
+        while found.len() < limit {
+            let rows = self.store().recent_receipts(before, limit)?;
+            let Some(oldest) = rows.last() else { break };
+            before = Some(oldest.id);
+            for row in rows.iter().filter(|row| !is_frame(&row.block)) {
+                found.push(Receipt::decode(&row.block)?);
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
     }
 
-    /// Every receipt of a task, oldest first.
+    /// Every receipt of a task, oldest first; those that are sealed last.
     ///
     /// # Errors
     /// As [`Node::receipts`].
     pub fn receipts_of_task(&self, task: &Cid) -> Result<Vec<Receipt>, NodeError> {
+        let mut found = self.open_receipts_of_task(task)?;
+        found.extend(self.sealed_receipts_of_task(task)?);
+        Ok(found)
+    }
+
+    /// Every receipt of a task that is not sealed, oldest first.
+    pub(crate) fn open_receipts_of_task(&self, task: &Cid) -> Result<Vec<Receipt>, NodeError> {
         let rows = self.store().receipts_by_task(task)?;
         rows.iter()
             .map(|row| Ok(Receipt::decode(&row.block)?))
@@ -82,14 +98,23 @@ impl Node {
     }
 
     /// The run that a user means: by its CID or its workflow's, a unique prefix of one, or the
-    /// workflow's name; the latest of several runs of one workflow.
+    /// workflow's name; the latest of several runs of one workflow. A secret run by its whole CID, its workflow's, or
+    /// the name that the list has for it.
     ///
     /// # Errors
     /// Nothing, or more than one workflow, is meant by `id`.
     pub fn find_run(&self, id: &str) -> Result<RunInfo, NodeError> {
         let mut found: Option<RunInfo> = None;
+        let vault = self.vault_if_any()?;
+        let sealed = parse_cid(id)
+            .ok()
+            .zip(vault)
+            .map(|(cid, vault)| vault.name(&cid));
         for run in self.runs(MAX_SEARCHED)? {
-            let by_cid = |cid: &Cid| is_meant(id, cid);
+            let by_cid = |cid: &Cid| match is_sealed(cid) {
+                true => Some(*cid) == sealed,
+                false => is_meant(id, cid),
+            };
             if run.name != id && !by_cid(&run.run) && !by_cid(&run.workflow) {
                 continue;
             }
@@ -163,12 +188,16 @@ impl Node {
         let after = self.newest_before(&run.run)?;
         let mut records: Vec<Option<Record>> = vec![None; plan.len()];
         let mut causes: HashMap<u32, Cid> = HashMap::new();
+        let mut open: Vec<u32> = Vec::new();
         for step in self.store().steps(run.id)? {
             let Some(id) = step.receipt else { continue };
             let Some(stored) = self.store().receipt_at(id)? else {
                 continue;
             };
-            let receipt = Receipt::decode(&stored.block)?;
+            let receipt = self.decode_receipt(&stored.block)?;
+            if !is_frame(&stored.block) {
+                open.push(step.index);
+            }
             if Some(receipt.payload().ran) != plan.graph().task(step.index) {
                 return Err(self.wrong_receipt(run.id, step.index));
             }
@@ -188,10 +217,12 @@ impl Node {
             }
         }
         let because = because_of(&plan, &records, &causes);
+        open.sort_unstable();
         let mut report = RunReport {
-            workflow: run.workflow,
-            run: run.run,
+            workflow: plan.cid(),
+            run: self.true_cid(&run.run)?,
             name: run.name.clone(),
+            secret: run.secret,
             status: run.status,
             executed: 0,
             reused: 0,
@@ -201,6 +232,7 @@ impl Node {
                 plan: Arc::new(plan),
                 records,
                 because,
+                open: run.secret.then_some(open),
             },
         };
         for (index, record) in (0..).zip(&report.steps.records) {
@@ -318,10 +350,16 @@ fn is_meant(written: &str, cid: &Cid) -> bool {
 }
 
 fn run_info(run: ipvm_store::RunInfo) -> Option<RunInfo> {
+    let secret = is_sealed(&run.workflow);
+    let name = match secret {
+        true => Some(format!("secret-{}", run.id)),
+        false => run.name,
+    };
     Some(RunInfo {
         workflow: run.workflow,
         run: run.invocation?,
-        name: run.name.unwrap_or_default(),
+        name: name.unwrap_or_default(),
+        secret,
         status: match run.status {
             RunStatus::Running => RunState::Running,
             RunStatus::Ok => RunState::Ok,

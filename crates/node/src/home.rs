@@ -5,6 +5,7 @@
 //!   keys/owner.key   the person's key: asks for work and owns the results
 //!   keys/agent.key   this home's key: does the work and signs the receipts; never copied
 //!   keys/agent.dlg   the delegation owner → agent, the agent's only authority
+//!   keys/sealing.key only after the owner's key was replaced: opens what the key before has sealed
 //!   store/ blocks/   what was computed and added (see `ipvm-store`)
 //!   cache/           compiled modules and their interfaces; may be deleted at any time
 //! ```
@@ -18,6 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::NodeError;
 use crate::keys::{AskPassphrase, Key, KeyFile, Keys, MAX_KEY_FILE, plain};
+use crate::vault::Vault;
 
 /// The person's key.
 pub(crate) const OWNER_KEY: &str = "owner.key";
@@ -25,6 +27,10 @@ pub(crate) const OWNER_KEY: &str = "owner.key";
 pub(crate) const AGENT_KEY: &str = "agent.key";
 /// The delegation from the one to the other.
 pub(crate) const AGENT_DELEGATION: &str = "agent.dlg";
+/// Under the owner's key, that with which earlier ones sealed.
+pub(crate) const SEALING_KEY: &str = "sealing.key";
+/// Largest file of that name, in bytes.
+const MAX_SEALING_KEY: u64 = 1024;
 
 /// The folder of a home, whether or not it exists.
 #[derive(Clone, Debug)]
@@ -96,6 +102,22 @@ impl Home {
             delegation,
             ask,
         )
+    }
+
+    /// The vault of an owner: made of the key, or what an earlier key left for it.
+    pub(crate) fn vault(&self, owner: &Keypair) -> Result<Vault, NodeError> {
+        let own = Vault::of_secret(&owner.seed());
+        let path = self.key_path(SEALING_KEY);
+        let mut wrapped = Vec::new();
+        let read =
+            File::open(&path).and_then(|file| file.take(MAX_SEALING_KEY).read_to_end(&mut wrapped));
+        match read {
+            Ok(_) => Ok(own
+                .unwrap(&wrapped, owner.did().as_str().as_bytes())
+                .unwrap_or(own)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(own),
+            Err(source) => Err(NodeError::io("read", &path, source)),
+        }
     }
 
     /// The path of a file among the keys.

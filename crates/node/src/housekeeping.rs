@@ -6,6 +6,7 @@ use ipvm_ucan::Receipt;
 
 use crate::cache;
 use crate::error::OverLimit;
+use crate::secret::is_sealed;
 use crate::tokens::HomeTokens;
 use crate::{Node, NodeError, WhichKey};
 
@@ -73,16 +74,44 @@ impl Node {
     /// # Errors
     /// It is not here, or the store fails.
     pub fn pin(&self, cid: &Cid, kind: PinKind) -> Result<(), NodeError> {
-        if !self.store().has(cid)? {
+        if self.store().has(cid)? {
+            return self.pin_name(*cid, kind);
+        }
+        if !self.is_secret_content(cid)? {
             return Err(self.absent(cid));
         }
+        match kind {
+            PinKind::Pinned => self.pin_name(self.vault()?.name(cid), kind),
+            PinKind::Public => Err(NodeError::Secret(*cid)),
+        }
+    }
+
+    pub(crate) fn pin_name(&self, cid: Cid, kind: PinKind) -> Result<(), NodeError> {
         let mut batch = Batch::new();
         batch.pin(Pin {
-            cid: *cid,
+            cid,
             kind,
             since: self.now(),
         });
         Ok(self.store().commit(batch)?)
+    }
+
+    /// The pins, newest first, but for those of secret content: at most `limit`. `before` goes on after the last of an
+    /// earlier page.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn pins(&self, before: Option<Pin>, limit: usize) -> Result<Vec<Pin>, NodeError> {
+        let mut found = Vec::new();
+        let mut last = before;
+        while found.len() < limit {
+            let page = self.store().pins(last.as_ref(), limit)?;
+            let Some(oldest) = page.last() else { break };
+            last = Some(*oldest);
+            found.extend(page.into_iter().filter(|pin| !is_sealed(&pin.cid)));
+        }
+        found.truncate(limit);
+        Ok(found)
     }
 
     /// Takes a pin away. Returns what it was.
@@ -90,13 +119,19 @@ impl Node {
     /// # Errors
     /// The store fails.
     pub fn unpin(&self, cid: &Cid) -> Result<Option<Pin>, NodeError> {
-        let pin = self.store().pin_of(cid)?;
-        if pin.is_some() {
+        let mut names = vec![*cid];
+        names.extend(self.vault_if_any()?.map(|vault| vault.name(cid)));
+        let mut found = None;
+        for name in names {
+            let Some(pin) = self.store().pin_of(&name)? else {
+                continue;
+            };
             let mut batch = Batch::new();
-            batch.unpin(*cid);
+            batch.unpin(name);
             self.store().commit(batch)?;
+            found = Some(Pin { cid: *cid, ..pin });
         }
-        Ok(pin)
+        Ok(found)
     }
 
     /// Deletes what nothing that is kept refers to. `tell` hears what is being done and how much of it is done.
@@ -238,20 +273,25 @@ impl Node {
         tell: &mut dyn FnMut(VerifyEvent),
     ) -> Result<VerifySummary, NodeError> {
         // Damage to the record of former keys is found like any other.
-        let tokens = self.home_tokens().unwrap_or_else(|_| HomeTokens {
+        let mut tokens = self.home_tokens().unwrap_or_else(|_| HomeTokens {
             agents: vec![self.agent().clone()],
+            vault: None,
         });
+        tokens.vault = self.vault_if_any()?;
         Ok(self.store().verify_with(&tokens, tell)?)
     }
 
-    fn home_tokens(&self) -> Result<HomeTokens, NodeError> {
+    fn home_tokens(&self) -> Result<HomeTokens<'static>, NodeError> {
         let mut agents = vec![self.agent().clone()];
         for (which, did, _) in self.former_keys()? {
             if which == WhichKey::Agent {
                 agents.push(did);
             }
         }
-        Ok(HomeTokens { agents })
+        Ok(HomeTokens {
+            agents,
+            vault: None,
+        })
     }
 
     /// Whether the content of a receipt's result is here, as far as it ever was: it may have been given up for space.

@@ -11,6 +11,7 @@ use tar::{Archive, Entry, EntryType};
 use crate::archive::{self, KEYS, Part, VERSION};
 use crate::export::{Archived, Spool};
 use crate::home::create_private_dir;
+use crate::secret::is_sealed;
 use crate::{Access, Node, NodeError};
 
 /// Bytes that are copied at a time.
@@ -277,6 +278,11 @@ impl Reader<'_> {
                 "it is of another version than {:?}; import it with the ipvm that wrote it, or a newer one",
                 VERSION.trim_end()
             ))),
+            Part::Block(cid) if is_sealed(cid) => match Block::sealed(bytes) {
+                Ok(block) if block.cid() == cid => Ok(()),
+                Ok(block) => Err(self.wrong(format!("{} is {}", part.name(), block.cid()))),
+                Err(error) => Err(self.wrong(format!("{}: {error}", part.name()))),
+            },
             Part::Block(cid) => match Block::verify(*cid, bytes) {
                 Ok(_) => Ok(()),
                 Err(error) => Err(self.wrong(format!("{}: {error}", part.name()))),

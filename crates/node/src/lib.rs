@@ -46,9 +46,11 @@ mod remake;
 mod report;
 mod run;
 mod scribe;
+mod secret;
 mod sources;
 mod tokens;
 mod trace;
+mod vault;
 mod worker;
 
 pub use add::{AddOptions, Added};

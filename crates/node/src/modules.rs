@@ -19,17 +19,22 @@ impl Node {
         if let Some(interface) = read_interface(&path, module) {
             return Ok(Arc::new(interface));
         }
-        let interface = Arc::new(self.module(module)?.interface().clone());
+        if self.is_secret_content(module)? {
+            return Ok(Arc::new(self.module(module, true)?.interface().clone()));
+        }
+        let interface = Arc::new(self.module(module, false)?.interface().clone());
         // A cache that cannot be written costs time, nothing else.
         let _ = self.write_interface(&path, module, &interface);
         Ok(interface)
     }
 
-    /// The module, compiled, ready to be called.
-    pub(crate) fn module(&self, cid: &Cid) -> Result<Module, NodeError> {
+    /// The module, compiled, ready to be called. One that is secret is there for secret work alone, and leaves nothing in
+    /// the cache.
+    pub(crate) fn module(&self, cid: &Cid, for_secret: bool) -> Result<Module, NodeError> {
+        let secret = for_secret && self.is_secret_content(cid)?;
         let mut fetch = || {
             let mut bytes = Vec::new();
-            let mut get = |cid: &Cid| self.block_or_missing(cid);
+            let mut get = |cid: &Cid| self.block_for(cid, secret);
             let mut sink = |piece: &[u8]| {
                 bytes.extend_from_slice(piece);
                 Ok::<(), NodeError>(())
@@ -37,7 +42,11 @@ impl Node {
             unixfs::export(cid, &mut get, &mut sink)?;
             Ok::<Vec<u8>, NodeError>(bytes)
         };
-        let loaded = self.engine()?.load(cid, &mut fetch);
+        let engine = match secret {
+            true => self.secret_engine()?,
+            false => self.engine()?,
+        };
+        let loaded = engine.load(cid, &mut fetch);
         loaded.map_err(|error| NodeError::Module {
             module: *cid,
             message: error.to_string(),

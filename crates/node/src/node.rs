@@ -1,7 +1,7 @@
 //! The node itself: what it holds and how it is opened.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,6 +14,7 @@ use crate::authority::{Authority, settle_keys};
 use crate::crew::Crew;
 use crate::home::Home;
 use crate::keys::{AskPassphrase, Keys};
+use crate::vault::Vault;
 
 /// What a caller wants to do with a home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,10 +41,13 @@ pub(crate) struct Core {
     keys: Keys,
     store: Store,
     engine: OnceLock<Engine>,
+    /// One that leaves no compiled modules behind, for modules that are secret.
+    secret_engine: OnceLock<Engine>,
     compiler: Compiler,
     access: Access,
     clock: Clock,
     authority: Authority,
+    vault: OnceLock<Vault>,
 }
 
 impl Core {
@@ -90,10 +94,12 @@ impl Node {
             keys,
             store,
             engine: OnceLock::new(),
+            secret_engine: OnceLock::new(),
             compiler: Compiler::InProcess,
             access,
             clock: Arc::new(system_time),
             authority: Authority::default(),
+            vault: OnceLock::new(),
         })))
     }
 
@@ -194,17 +200,43 @@ impl Node {
         &self.core.home
     }
 
+    /// The vault, made when it is first needed.
+    pub(crate) fn vault_in(
+        &self,
+        make: impl FnOnce() -> Result<Vault, NodeError>,
+    ) -> Result<&Vault, NodeError> {
+        if let Some(vault) = self.core.vault.get() {
+            return Ok(vault);
+        }
+        let vault = make()?;
+        Ok(self.core.vault.get_or_init(|| vault))
+    }
+
     /// The Wasm engine, started when it is first needed: answers from memory never need it.
     pub(crate) fn engine(&self) -> Result<&Engine, NodeError> {
-        if let Some(engine) = self.core.engine.get() {
+        let cache = self.core.home.cache().join("modules");
+        self.start(&self.core.engine, Some(cache))
+    }
+
+    /// The engine for modules that are secret.
+    pub(crate) fn secret_engine(&self) -> Result<&Engine, NodeError> {
+        self.start(&self.core.secret_engine, None)
+    }
+
+    fn start<'n>(
+        &'n self,
+        engine: &'n OnceLock<Engine>,
+        cache: Option<PathBuf>,
+    ) -> Result<&'n Engine, NodeError> {
+        if let Some(engine) = engine.get() {
             return Ok(engine);
         }
-        let engine = Engine::new(&Settings {
-            cache: Some(self.core.home.cache().join("modules")),
+        let started = Engine::new(&Settings {
+            cache,
             compiler: self.core.compiler.clone(),
             ..Settings::default()
         })?;
-        Ok(self.core.engine.get_or_init(|| engine))
+        Ok(engine.get_or_init(|| started))
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ipvm_ipld::{Cid, Ipld};
 use ipvm_wasm::Interface;
 use ipvm_workflow::author::{self, Output};
-use ipvm_workflow::{Config, Plan, Step, Task, WASM_RUN, WasmCall, Workflow};
+use ipvm_workflow::{Config, Plan, Secrecy, Step, Task, WASM_RUN, WasmCall, Workflow};
 
 use crate::arguments::{explain, parse_argument};
 use crate::error::PrepareError;
@@ -60,6 +60,8 @@ pub struct Prepared {
     pub outputs: Vec<Output>,
     /// What was read from this machine: path as written, content.
     pub inputs: BTreeMap<String, Cid>,
+    /// Which steps are secret, and what makes them so.
+    pub secrecy: Arc<Secrecy>,
 }
 
 impl Node {
@@ -92,9 +94,14 @@ impl Node {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
-        let mut sources = NodeSources::new(self, folder, &request.allow)?;
+        // What may be secret must not be written before it is known whether it is.
+        let hold =
+            document.may_have_secrets() || self.store().has_sealed().map_err(NodeError::from)?;
+        let mut sources = NodeSources::new(self, folder, &request.allow, hold)?;
         let compiled = author::compile(document, &settings, &mut sources)
             .map_err(|found| invalid(found, &bytes))?;
+        let secret = self.secret_of(&compiled.plan)?;
+        self.store_inputs(&sources.held(), &compiled.plan, &secret)?;
         let stem = request
             .file
             .file_stem()
@@ -117,6 +124,7 @@ impl Node {
                 .into_iter()
                 .map(|((_, path), cid)| (path, cid))
                 .collect(),
+            secrecy: Arc::new(secret.secrecy),
             plan: Arc::new(compiled.plan),
         })
     }
@@ -141,9 +149,9 @@ impl Node {
         for (text, (name, ty)) in request.args.iter().zip(&function.params) {
             let value = match text.strip_prefix('@') {
                 Some(path) => {
-                    let added = self.add(Path::new(path), &mut |_| ())?;
-                    inputs.insert(path.to_owned(), added.cid);
-                    Ipld::Link(added.cid)
+                    let cid = self.add_input(Path::new(path))?;
+                    inputs.insert(path.to_owned(), cid);
+                    Ipld::Link(cid)
                 }
                 None => parse_argument(text, ty).map_err(|message| PrepareError::Argument {
                     name: name.clone(),
@@ -173,6 +181,7 @@ impl Node {
         };
         let mut prepared = single(label, task, None)?;
         prepared.inputs = inputs;
+        prepared.secrecy = Arc::new(self.secret_of(&prepared.plan)?.secrecy);
         Ok(prepared)
     }
 
@@ -183,7 +192,7 @@ impl Node {
     pub fn interface(&self, module: &str) -> Result<(Cid, Arc<Interface>), PrepareError> {
         let cid = match ipvm_ipld::parse_cid(module) {
             Ok(cid) => cid,
-            Err(_) => self.add(Path::new(module), &mut |_| ())?.cid,
+            Err(_) => self.add_input(Path::new(module))?,
         };
         Ok((cid, self.interface_by_cid(&cid)?))
     }
@@ -201,6 +210,7 @@ impl Prepared {
             groups: groups.collect(),
             outputs: Vec::new(),
             inputs: BTreeMap::new(),
+            secrecy: Arc::default(),
             plan: Arc::new(plan),
         }
     }

@@ -107,6 +107,8 @@ pub struct StepReport {
     pub memo: bool,
     /// The class of its command.
     pub class: Class,
+    /// Whether it is secret.
+    pub secret: bool,
     /// Fuel its execution used, whenever that was.
     pub fuel: u64,
     /// Time its execution took, whenever that was, in microseconds.
@@ -124,6 +126,8 @@ pub struct RunReport {
     pub run: Cid,
     /// The workflow's name.
     pub name: String,
+    /// Whether the run is kept sealed, because a step of it is secret.
+    pub secret: bool,
     /// How it ended.
     pub status: RunState,
     /// Steps executed now.
@@ -147,6 +151,16 @@ pub struct Steps {
     pub(crate) records: Vec<Option<Record>>,
     /// For each settled step, the step whose end kept it from running.
     pub(crate) because: HashMap<u32, u32>,
+    /// Of a run that is kept sealed, the steps that are not secret, ascending; of another all are open.
+    pub(crate) open: Option<Vec<u32>>,
+}
+
+impl RunReport {
+    /// Has the report tell of secret steps as of the others.
+    pub fn reveal(&mut self) {
+        self.secret = false;
+        self.steps.open = None;
+    }
 }
 
 impl Steps {
@@ -175,10 +189,23 @@ impl Steps {
             },
             memo: record.is_some_and(|record| record.memo),
             class: self.plan.class(index),
+            secret: self.is_secret(index),
             fuel: record.map_or(0, |record| record.fuel),
             took_us: record.map_or(0, |record| record.took_us),
             because: self.because.get(&index).copied().map(label),
         })
+    }
+
+    /// Whether the step at `index` is secret.
+    fn is_secret(&self, index: u32) -> bool {
+        let open = self.open.as_ref();
+        open.is_some_and(|open| open.binary_search(&index).is_err())
+    }
+
+    /// How many are secret.
+    pub fn secret(&self) -> usize {
+        let open = self.open.as_ref();
+        open.map_or(0, |open| self.len().saturating_sub(open.len()))
     }
 
     /// The first step.
@@ -217,8 +244,10 @@ pub struct RunInfo {
     pub workflow: Cid,
     /// The signed request that started it.
     pub run: Cid,
-    /// The workflow's name.
+    /// The workflow's name; of a secret run, `secret-` and a number.
     pub name: String,
+    /// Whether it is kept sealed, because a step of it is secret: then the CIDs are names that only this home knows.
+    pub secret: bool,
     /// How it stands.
     pub status: RunState,
     /// When it was first asked for, in seconds since the epoch.

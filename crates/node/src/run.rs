@@ -1,16 +1,17 @@
 //! Asking for a run, admitting it, and carrying it out from wherever the record stands.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use ipvm_ipld::{Cid, Ipld};
+use ipvm_ipld::{Block, Cid, Ipld};
 use ipvm_scheduler::{Ending, RunId, Verdict};
 use ipvm_store::{
     Batch, NewRun, ReceiptId, RunFilter, RunStatus, RunUpdate, StepState, StoreError,
 };
 use ipvm_ucan::admission::{Scope, Work, admit};
-use ipvm_ucan::{Delegation, Invocation, InvocationPayload, Receipt, verify_in};
+use ipvm_ucan::{Delegation, Invocation, InvocationPayload, verify_in};
 use ipvm_wasm::Cancel;
 use ipvm_workflow::{Check, Class, Config, Plan};
 
@@ -20,6 +21,7 @@ use crate::memo::is_reusable;
 use crate::record::Record;
 use crate::report::{Progress, RunReport, RunState, Status, Steps};
 use crate::scribe::{one_line, token};
+use crate::secret::Secret;
 use crate::{Node, NodeError, Prepared};
 
 /// How often a run looks whether another process asks for its end: a file is the only word between them.
@@ -65,6 +67,13 @@ struct Opened {
     ended: Vec<(u32, Ending, ReceiptId)>,
 }
 
+/// How a run is carried out.
+struct Ordered<'a> {
+    mandate: Mandate,
+    secret: Arc<Secret>,
+    options: &'a RunOptions,
+}
+
 /// What came of a run.
 struct Carried {
     verdict: Verdict,
@@ -96,20 +105,28 @@ impl Node {
     ) -> Result<RunReport, NodeError> {
         check_offered(&prepared.plan)?;
         self.check_external(&prepared.plan, cancel)?;
+        // Awaited tasks of other workflows may be on record only now.
+        let secret = self.secret_of(&prepared.plan)?;
         let recorded = if options.memo && !options.again {
-            self.recorded(&prepared.plan)?
+            self.recorded(&prepared.plan, &secret)?
         } else {
             None
         };
         let run = match recorded {
             Some(run) => run,
-            None => self.request(prepared)?,
+            None => self.request(prepared, &secret)?,
         };
         self.check_chain(&prepared.plan)?;
         let before = self.mark(&run, &prepared.plan)?;
-        let carried = self.carry_out(prepared, &run, Mandate::Owner, options, cancel, observe)?;
+        let secret = Arc::new(secret);
+        let order = Ordered {
+            secret: Arc::clone(&secret),
+            mandate: Mandate::Owner,
+            options,
+        };
+        let carried = self.carry_out(prepared, &run, order, cancel, observe)?;
         let state = self.close(run.id, before, &carried)?;
-        Ok(report(prepared, run.request, state, carried))
+        Ok(report(prepared, run.request, state, carried, &secret))
     }
 
     /// Carries out an admitted request of another, with the delegations that it rests on.
@@ -122,16 +139,28 @@ impl Node {
         cancel: &Cancel,
         observe: &mut dyn FnMut(Progress<'_>),
     ) -> Result<RunReport, NodeError> {
+        if prepared.plan.declares_secrets() {
+            return Err(NodeError::NotOffered {
+                label: "secret".to_owned(),
+                message: "secret work is done for the owner of this home alone".to_owned(),
+            });
+        }
+        let secret = Arc::new(Secret::default());
         let started = self.now();
         let order = self.sign_request(prepared, started, Some(request))?;
         let mut tokens = vec![request.bytes(), order.bytes()];
         tokens.extend(proofs.iter().map(Delegation::bytes));
-        let run = self.record(prepared, &order, &tokens, started)?;
-        let carried = self.carry_out(prepared, &run, mandate, options, cancel, observe);
+        let run = self.record(prepared, &secret, &order, &tokens, started)?;
+        let order = Ordered {
+            secret: Arc::clone(&secret),
+            mandate,
+            options,
+        };
+        let carried = self.carry_out(prepared, &run, order, cancel, observe);
         match carried {
             Ok(carried) => {
                 let state = self.close(run.id, RunStatus::Running, &carried)?;
-                Ok(report(prepared, run.request, state, carried))
+                Ok(report(prepared, run.request, state, carried, &secret))
             }
             Err(error) => {
                 // Only its asker could have it go on.
@@ -146,8 +175,7 @@ impl Node {
         &self,
         prepared: &Prepared,
         run: &Opened,
-        mandate: Mandate,
-        options: &RunOptions,
+        ordered: Ordered<'_>,
         cancel: &Cancel,
         observe: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Carried, NodeError> {
@@ -163,10 +191,11 @@ impl Node {
         let order = Order {
             plan: prepared.plan.clone(),
             run: run.id,
-            memo: options.memo,
+            memo: ordered.options.memo,
             resumed,
-            share_commits: options.share_commits,
-            mandate,
+            share_commits: ordered.options.share_commits,
+            mandate: ordered.mandate,
+            secret: ordered.secret,
             stop: Cancel::new(),
         };
         let mut carried = Carried::new(prepared.plan.len());
@@ -196,7 +225,7 @@ impl Node {
         for (step, ending, id) in &run.ended {
             let stored = self.store().receipt_at(*id)?;
             let gone = || NodeError::Internal(format!("receipt {id} is not on record"));
-            let receipt = Receipt::decode(&stored.ok_or_else(gone)?.block)?;
+            let receipt = self.decode_receipt(&stored.ok_or_else(gone)?.block)?;
             let record = Record::of(&receipt, true);
             if plan.graph().task(*step) != Some(receipt.payload().ran) || record.ending() != *ending
             {
@@ -222,8 +251,8 @@ impl Node {
 
     /// The latest run of this very workflow, with the steps that need not be done again. Receipts are not read but
     /// those of errors, some of which are no results.
-    fn recorded(&self, plan: &Plan) -> Result<Option<Opened>, NodeError> {
-        let filter = RunFilter::Workflow(plan.cid());
+    fn recorded(&self, plan: &Plan, secret: &Secret) -> Result<Option<Opened>, NodeError> {
+        let filter = RunFilter::Workflow(self.kept_name(&plan.cid(), secret)?);
         let Some(run) = self.store().runs(&filter, None, 1)?.into_iter().next() else {
             return Ok(None);
         };
@@ -243,7 +272,7 @@ impl Node {
         }
         Ok(Some(Opened {
             id: run.id,
-            request,
+            request: self.true_cid(&request)?,
             status: run.status,
             ended,
         }))
@@ -253,7 +282,7 @@ impl Node {
         let Some(stored) = self.store().receipt_at(id)? else {
             return Ok(false);
         };
-        let receipt = Receipt::decode(&stored.block)?;
+        let receipt = self.decode_receipt(&stored.block)?;
         Ok(is_reusable(&receipt.payload().out) && self.is_whole(&receipt))
     }
 
@@ -266,45 +295,55 @@ impl Node {
         let Some(stored) = self.store().receipt_at(id)? else {
             return Ok(false);
         };
-        Ok(self.is_whole(&Receipt::decode(&stored.block)?))
+        Ok(self.is_whole(&self.decode_receipt(&stored.block)?))
     }
 
     /// Signs the owner's request, admits it, and puts it on record with the workflow.
-    fn request(&self, prepared: &Prepared) -> Result<Opened, NodeError> {
+    fn request(&self, prepared: &Prepared, secret: &Secret) -> Result<Opened, NodeError> {
         let started = self.now();
         let request = self.sign_request(prepared, started, None)?;
         self.admit(&request, prepared, started)?;
         let tokens = [self.keys().delegation.bytes(), request.bytes()];
-        self.record(prepared, &request, &tokens, started)
+        self.record(prepared, secret, &request, &tokens, started)
     }
 
     /// Puts an admitted request on record, with the workflow and the tokens that it rests on.
     fn record(
         &self,
         prepared: &Prepared,
+        secret: &Secret,
         request: &Invocation,
         tokens: &[&[u8]],
         started: i64,
     ) -> Result<Opened, NodeError> {
         let id = self.store().new_run_id();
         let encoded = prepared.plan.encoded();
+        let seal = |block: Block| match secret.is_empty() {
+            true => Ok(vec![block]),
+            false => self.seal_new([block], &secret.open),
+        };
         let mut batch = Batch::new();
         for chunk in &encoded.chunks {
             if batch.bytes() + chunk.data().len() > CHUNKS_BYTES && !batch.is_empty() {
                 self.store().commit(std::mem::take(&mut batch))?;
             }
-            batch.block(chunk.clone());
+            add(&mut batch, seal(chunk.clone())?);
         }
-        batch.block(encoded.root.clone());
+        add(&mut batch, seal(encoded.root.clone())?);
         for bytes in tokens {
-            batch.block(token(bytes));
+            // The agent's delegation says nothing of the work.
+            let block = token(bytes);
+            match secret.open.contains(block.cid()) {
+                true => add(&mut batch, [block]),
+                false => add(&mut batch, seal(block)?),
+            }
         }
         batch.run(NewRun {
             id,
-            workflow: prepared.plan.cid(),
-            name: Some(prepared.name.clone()),
+            workflow: self.kept_name(&prepared.plan.cid(), secret)?,
+            name: secret.is_empty().then(|| prepared.name.clone()),
             source: None,
-            invocation: Some(request.cid()),
+            invocation: Some(self.kept_name(&request.cid(), secret)?),
             started,
             tasks: u32::try_from(prepared.plan.len()).unwrap_or(u32::MAX),
         });
@@ -453,6 +492,12 @@ impl Node {
     }
 }
 
+fn add(batch: &mut Batch, blocks: impl IntoIterator<Item = Block>) {
+    for block in blocks {
+        batch.block(block);
+    }
+}
+
 /// Reasons to stop a run.
 struct Stop<'a> {
     node: &'a Node,
@@ -592,7 +637,6 @@ pub(crate) fn check_offered(plan: &Plan) -> Result<(), NodeError> {
 fn check_config(label: &str, config: Option<&Config>) -> Result<(), NodeError> {
     let Some(config) = config else { return Ok(()) };
     let asked = [
-        ("secret", config.secret == Some(true)),
         ("disk", config.disk.is_some()),
         ("retry", config.retry.is_some()),
         (
@@ -612,11 +656,19 @@ fn check_config(label: &str, config: Option<&Config>) -> Result<(), NodeError> {
     }
 }
 
-fn report(prepared: &Prepared, run: Cid, status: RunState, carried: Carried) -> RunReport {
+fn report(
+    prepared: &Prepared,
+    run: Cid,
+    status: RunState,
+    carried: Carried,
+    secret: &Secret,
+) -> RunReport {
+    let steps = 0..prepared.plan.len() as u32;
     RunReport {
         workflow: prepared.plan.cid(),
         run,
         name: prepared.name.clone(),
+        secret: !secret.is_empty(),
         status,
         executed: carried.executed,
         reused: carried.reused,
@@ -626,6 +678,7 @@ fn report(prepared: &Prepared, run: Cid, status: RunState, carried: Carried) -> 
             plan: prepared.plan.clone(),
             records: carried.records,
             because: carried.because,
+            open: (!secret.is_empty()).then(|| steps.filter(|step| !secret.has(*step)).collect()),
         },
     }
 }

@@ -1,7 +1,7 @@
 //! Writing results down: the signed invocation, the signed receipt, and the commit that makes
 //! both durable before anyone is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use ipvm_ipld::{Block, Cid, cbor, codec};
@@ -68,7 +68,8 @@ impl Scribe<'_> {
                 run: None,
                 meta: ReceiptMeta {
                     inv: *invocation.cid(),
-                    computation,
+                    // Of a secret task it would let others guess what went into it.
+                    computation: computation.filter(|_| !self.is_secret()),
                     memo: result.memo,
                     log: result.log.as_ref().map(|log| *log.cid()),
                     engine: ENGINE.to_owned(),
@@ -81,17 +82,27 @@ impl Scribe<'_> {
         // The next step could not read blocks that are not on record yet.
         let is_whole = result.blocks.is_empty();
         let mut batch = Batch::new();
-        for block in result.blocks.into_iter().chain(result.log) {
-            batch.block(block);
-        }
-        batch.block(invocation);
-        let place = batch.receipt(NewReceipt {
-            block: token(receipt.bytes()),
-            keys: ReceiptKeys {
-                task: ran,
-                computation,
-            },
-        });
+        let blocks = result.blocks.into_iter().chain(result.log);
+        let receipt_row = if self.is_secret() {
+            let made = self.node.seal_new(blocks, &HashSet::new())?;
+            let asked = self.node.seal_new([invocation], &self.order.secret.open)?;
+            made.into_iter().chain(asked).for_each(|block| {
+                batch.block(block);
+            });
+            self.node.seal_receipt(&receipt, computation.as_ref())?
+        } else {
+            blocks.chain([invocation]).for_each(|block| {
+                batch.block(block);
+            });
+            NewReceipt {
+                block: token(receipt.bytes()),
+                keys: ReceiptKeys {
+                    task: ran,
+                    computation,
+                },
+            }
+        };
+        let place = batch.receipt(receipt_row);
         let computed = self.computed(&receipt, is_whole)?;
         self.end(batch, place, &receipt, memo, result.because);
         Ok(computed)
@@ -108,6 +119,10 @@ impl Scribe<'_> {
                 None => self.node.invoke_by(task()?, &warrant.proofs, started),
             },
         }
+    }
+
+    pub(crate) fn is_secret(&self) -> bool {
+        self.order.secret.has(self.step)
     }
 
     /// Notes that the step ended with a receipt that is on record already.

@@ -15,6 +15,7 @@ use ipvm_ucan::Did;
 use ipvm_wasm::{FindError, Interface};
 use ipvm_workflow::author::{ArgError, Base, FunctionError, SourceError, Sources};
 
+use crate::add::hash_file;
 use crate::{Node, NodeError};
 
 /// Largest file read as text, in bytes.
@@ -30,11 +31,19 @@ pub(crate) struct NodeSources<'a> {
     /// Folders the user allowed besides, canonical.
     allowed: Vec<PathBuf>,
     interfaces: HashMap<Cid, Arc<Interface>>,
+    /// Files that are only hashed yet, where some of them may be secret; none if all are stored at once.
+    held: Option<Vec<(PathBuf, Cid)>>,
 }
 
 impl<'a> NodeSources<'a> {
     /// `folder` must exist; `allow` are folders as the user typed them.
-    pub(crate) fn new(node: &'a Node, folder: &Path, allow: &[PathBuf]) -> Result<Self, NodeError> {
+    /// With `hold`, files are not stored before the caller does it: [`NodeSources::held`].
+    pub(crate) fn new(
+        node: &'a Node,
+        folder: &Path,
+        allow: &[PathBuf],
+        hold: bool,
+    ) -> Result<Self, NodeError> {
         let canonical = |path: &Path| {
             fs::canonicalize(path).map_err(|source| NodeError::io("open the folder", path, source))
         };
@@ -46,7 +55,13 @@ impl<'a> NodeSources<'a> {
                 .map(|path| canonical(path))
                 .collect::<Result<_, _>>()?,
             interfaces: HashMap::new(),
+            held: hold.then(Vec::new),
         })
+    }
+
+    /// The files that are still to be stored.
+    pub(crate) fn held(self) -> Vec<(PathBuf, Cid)> {
+        self.held.unwrap_or_default()
     }
 
     /// The real path behind `path`, if it may be read.
@@ -95,14 +110,16 @@ impl<'a> NodeSources<'a> {
 impl Sources for NodeSources<'_> {
     fn add_file(&mut self, path: &str, base: Base) -> Result<Cid, SourceError> {
         let real = self.locate(path, base)?;
-        let added = self
-            .node
-            .add(&real, &mut |_| ())
-            .map_err(|error| SourceError {
-                message: error.to_string(),
-                help: error.help(),
-            })?;
-        Ok(added.cid)
+        let refused = |error: NodeError| SourceError {
+            message: error.to_string(),
+            help: error.help(),
+        };
+        let Some(held) = &mut self.held else {
+            return self.node.add_input(&real).map_err(refused);
+        };
+        let cid = hash_file(&real).map_err(refused)?;
+        held.push((real, cid));
+        Ok(cid)
     }
 
     fn read_text(&mut self, path: &str, base: Base) -> Result<String, SourceError> {
@@ -166,7 +183,11 @@ impl Sources for NodeSources<'_> {
     }
 
     fn module(&mut self, path: &str) -> Result<Cid, SourceError> {
-        self.add_file(path, Base::File)
+        let real = self.locate(path, Base::File)?;
+        self.node.add_input(&real).map_err(|error| SourceError {
+            message: error.to_string(),
+            help: error.help(),
+        })
     }
 
     fn function(&mut self, module: &Cid, name: &str) -> Result<String, FunctionError> {

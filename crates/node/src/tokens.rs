@@ -5,17 +5,20 @@ use ipvm_store::{ReceiptRefs, Tokens};
 use ipvm_ucan::{Delegation, Did, Invocation, Receipt};
 
 use crate::memo::is_reusable;
+use crate::vault::Vault;
 
 /// How every token begins: a list of two, the first of which is a signature of 64 bytes.
 const TOKEN_START: [u8; 3] = [0x82, 0x58, 64];
 
 /// Reads tokens for the store of one home.
-pub(crate) struct HomeTokens {
+pub(crate) struct HomeTokens<'a> {
     /// Whose receipts answer, beside those that were accepted: this home's agent, now and before.
     pub(crate) agents: Vec<Did>,
+    /// Opens what is sealed, where that is to be checked.
+    pub(crate) vault: Option<&'a Vault>,
 }
 
-impl Tokens for HomeTokens {
+impl Tokens for HomeTokens<'_> {
     fn refs(&self, receipt: &[u8]) -> Option<ReceiptRefs> {
         let receipt = Receipt::decode(receipt).ok()?;
         let payload = receipt.payload();
@@ -59,5 +62,9 @@ impl Tokens for HomeTokens {
             Ok(()) => Ok(true),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    fn check_sealed(&self, frame: &[u8]) -> Result<bool, String> {
+        crate::secret::check_sealed(self.vault, frame, &self.agents)
     }
 }

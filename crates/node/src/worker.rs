@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ipvm_ipld::sealed::is_frame;
 use ipvm_ipld::{Cid, Ipld, Limits as Bounds, cbor, cid_of_digest, codec};
 use ipvm_scheduler::{Ending, RunId};
+use ipvm_store::ReceiptId;
 use ipvm_ucan::promise::{Await, Branch};
 use ipvm_ucan::{Outcome, Receipt};
 use ipvm_wasm::{Call, CallError, Cancel, Failed, Log};
@@ -126,7 +128,7 @@ fn look_up(
     // Another may have a receipt only of what it may ask for, which shows when promises are resolved.
     if warrant.is_none()
         && may_look_up(scribe.node, order)
-        && let Some((id, receipt)) = node.find_by_task(&ran)?
+        && let Some((id, receipt)) = by_task(&scribe, &ran)?
     {
         return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
     }
@@ -140,10 +142,16 @@ fn look_up(
             return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
         }
     }
+    let computation = computation_of(&task.cmd, &args)?;
+    let key = match scribe.is_secret() {
+        true => node.vault()?.work(&computation),
+        false => computation,
+    };
     let work = Box::new(Work {
         run: scribe.run,
         step: scribe.step,
-        computation: computation_of(&task.cmd, &args)?,
+        computation,
+        key,
         order: Arc::clone(scribe.order),
         ran,
         args,
@@ -160,6 +168,14 @@ fn awaited_by(order: &Order, step: u32) -> Vec<Cid> {
     within.chain(graph.external(step).iter().copied()).collect()
 }
 
+/// A receipt of this very task. What is secret and what is not are looked up apart.
+fn by_task(scribe: &Scribe<'_>, ran: &Cid) -> Result<Option<(ReceiptId, Receipt)>, NodeError> {
+    match scribe.is_secret() {
+        true => scribe.node.find_sealed_by_task(ran),
+        false => scribe.node.find_by_task(ran),
+    }
+}
+
 /// Whether a look-up is wanted, and, for a run that is resumed, has not to wait for keys that are still being read.
 fn may_look_up(node: &Node, order: &Order) -> bool {
     order.memo && (!order.resumed || node.store().is_warm())
@@ -168,7 +184,7 @@ fn may_look_up(node: &Node, order: &Order) -> bool {
 /// The same for a step that was looked up before, in vain.
 fn look_up_again(scribe: Scribe<'_>, work: Box<Work>) -> Result<Found, NodeError> {
     if scribe.order.memo
-        && let Some((id, receipt)) = scribe.node.find_by_task(&work.ran)?
+        && let Some((id, receipt)) = by_task(&scribe, &work.ran)?
     {
         return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
     }
@@ -176,9 +192,12 @@ fn look_up_again(scribe: Scribe<'_>, work: Box<Work>) -> Result<Found, NodeError
 }
 
 fn by_computation(scribe: Scribe<'_>, work: Box<Work>) -> Result<Found, NodeError> {
-    if may_look_up(scribe.node, scribe.order)
-        && let Some((_, receipt)) = scribe.node.find_by_computation(&work.computation)?
-    {
+    let found = match may_look_up(scribe.node, scribe.order) {
+        true if scribe.is_secret() => scribe.node.find_sealed_by_computation(&work.computation)?,
+        true => scribe.node.find_by_computation(&work.computation)?,
+        false => None,
+    };
+    if let Some((_, receipt)) = found {
         let entry = repeat(scribe.node, &receipt, work.computation);
         let computed = scribe.write(work.ran, entry)?;
         return Ok(Found::Receipt(computed));
@@ -194,6 +213,7 @@ fn input(
     wanted: &Await,
 ) -> Result<Ipld, NodeError> {
     let out = match order.plan.graph().find(&wanted.task) {
+        None if !order.secret.is_empty() => node.own_external(&wanted.task)?.payload().out.clone(),
         None => node.external(&wanted.task)?.payload().out.clone(),
         Some(step) => {
             let at = inputs.binary_search_by_key(&step, |(on, _)| *on);
@@ -284,7 +304,8 @@ fn execute(node: &Node, shared: &Arc<Shared>, work: Work) -> Result<Option<Compu
     let clock = Instant::now();
     let (run, step) = (work.run, work.step);
     let stop = &work.order.stop;
-    let executed = node.execute(work.args, &work.computation, &work.limits, stop)?;
+    let secret = work.order.secret.has(step);
+    let executed = node.execute(work.args, &work.computation, &work.limits, secret, stop)?;
     let Execution::Ended { out, fuel, log } = executed else {
         shared.abandoned(run, step);
         return Ok(None);
@@ -334,12 +355,18 @@ impl Node {
     pub(crate) fn receipt_in(
         &self,
         place: Place,
-    ) -> Result<Option<(ipvm_store::ReceiptId, Receipt)>, NodeError> {
+    ) -> Result<Option<(ReceiptId, Receipt)>, NodeError> {
         let stored = match place {
             Place::Row(id) => self.store().receipt_at(id)?,
-            Place::Digest(_) => self.store().receipt(&self.cid_of_receipt(place)?)?,
+            Place::Digest(_) => {
+                let cid = self.cid_of_receipt(place)?;
+                match self.store().receipt(&cid)? {
+                    None => return self.sealed_receipt(&cid),
+                    open => open,
+                }
+            }
         };
-        let decoded = stored.map(|stored| Ok((stored.id, Receipt::decode(&stored.block)?)));
+        let decoded = stored.map(|stored| Ok((stored.id, self.decode_receipt(&stored.block)?)));
         decoded.transpose()
     }
 
@@ -349,18 +376,23 @@ impl Node {
             Place::Digest(digest) => Ok(cid_of_digest(codec::DAG_CBOR, &digest)),
             Place::Row(id) => {
                 let gone = || NodeError::Internal(format!("receipt {id} is not on record"));
-                Ok(self.store().receipt_at(id)?.ok_or_else(gone)?.cid)
+                let stored = self.store().receipt_at(id)?.ok_or_else(gone)?;
+                match is_frame(&stored.block) {
+                    true => Ok(self.decode_receipt(&stored.block)?.cid()),
+                    false => Ok(stored.cid),
+                }
             }
         }
     }
 
-    /// Executes the function that resolved `/wasm/run` arguments name. Whatever randomness it asks for follows from
+    /// Executes the function that resolved `/wasm/run` arguments name; only a secret one sees sealed content. Whatever randomness it asks for follows from
     /// its computation key alone.
     pub(crate) fn execute(
         &self,
         args: Args,
         computation: &Cid,
         limits: &Limits,
+        secret: bool,
         cancel: &Cancel,
     ) -> Result<Execution, NodeError> {
         let failed = |failure: Failure| {
@@ -379,7 +411,7 @@ impl Node {
                 });
             }
         };
-        let module = match self.module(&call.module) {
+        let module = match self.module(&call.module, secret) {
             Ok(module) => module,
             Err(NodeError::Module { module, message }) => {
                 return failed(Failure::BadModule { module, message });
@@ -397,7 +429,7 @@ impl Node {
                 log: limits.log,
             },
             seed: seed_of(computation),
-            content: &StoreContent(self),
+            content: &StoreContent { node: self, secret },
             cancel,
         });
         match done {

@@ -12,6 +12,7 @@
 //! - The keys of receipts are cut to 64 bits and salted; what they find is checked against the full CID. The index
 //!   is filled behind the commit; memory covers the receipts that it does not have yet.
 //! - What is read is checked against its hash. Damage is an error that names the place, never a panic.
+//! - What is sealed is kept under a name that is no hash of it: [`ipvm_ipld::sealed`]. The store has no key.
 //! - What no root reaches is deleted on demand ([`Store::gc`]), and results can be given up for space ([`Store::evict`]).
 //!   Both take the handle for themselves. An older layout is brought to the newest by the first handle that writes.
 //! - The store knows no tokens: it never decodes a receipt itself, never verifies a signature, reads no clock;
@@ -60,6 +61,7 @@ mod read;
 mod room;
 mod runs;
 mod schema;
+mod sealed;
 mod snapshot;
 mod store;
 mod sweep;

@@ -7,9 +7,12 @@ use crate::Store;
 use crate::error::{Context, StoreError};
 use crate::ids::IdSet;
 use crate::limits::WALK_ROWS;
+use crate::prepare::may_be_receipt;
+use crate::sealed;
 use crate::tail::KeyKind;
-use crate::tokens::{ReceiptRefs, Tokens};
+use crate::tokens::Tokens;
 use crate::types::ReceiptId;
+use ipvm_ipld::sealed::Head;
 use ipvm_ipld::{Cid, codec, links};
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -58,7 +61,7 @@ impl Reach {
 
 /// Whether blocks of this codec can have links.
 pub(crate) fn may_link(codec: u64) -> bool {
-    matches!(codec, codec::DAG_CBOR | codec::DAG_PB)
+    matches!(codec, codec::DAG_CBOR | codec::DAG_PB | codec::SEALED)
 }
 
 /// Told what is missing. Where there is one, damage too is passed over: it is found elsewhere.
@@ -142,9 +145,10 @@ impl<'a> Marks<'a> {
         Ok(())
     }
 
-    /// Reaches something that its holder names. A CID of DAG-CBOR may be a task, of which there is no block.
+    /// Reaches something that its holder names. A CID of DAG-CBOR, or what is sealed, may be a task, of which there is no
+    /// block.
     fn named(&mut self, cid: &Cid, hold: Hold, holder: &Holder) -> Result<(), StoreError> {
-        if !self.reach(cid, hold)? && cid.codec() != codec::DAG_CBOR {
+        if !self.reach(cid, hold)? && !may_be_receipt(cid) {
             self.miss(cid, holder, false);
         }
         Ok(())
@@ -175,7 +179,7 @@ impl<'a> Marks<'a> {
             self.evicted.insert(id);
             return Ok(true);
         }
-        if cid.codec() != codec::DAG_CBOR {
+        if !may_be_receipt(cid) {
             return Ok(false);
         }
         let key = self.store.keyer.key(cid);
@@ -219,6 +223,9 @@ impl<'a> Marks<'a> {
             return Ok(());
         };
         let holder = Holder::Receipt(receipt.id);
+        if let Some(head) = sealed::head(&receipt.block) {
+            return self.follow_head(&head, &holder);
+        }
         let refs = self.tokens.refs(&receipt.block).unwrap_or_default();
         for cid in &refs.rests_on {
             self.part(cid, Hold::Needed, &holder)?;
@@ -251,9 +258,12 @@ impl<'a> Marks<'a> {
         let Some(data) = self.readable(data)? else {
             return Ok(());
         };
+        let holder = Holder::Block(cid);
+        if let Some(head) = sealed::head(&data).filter(|_| cid.codec() == codec::SEALED) {
+            return self.follow_head(&head, &holder);
+        }
         // What is not of its codec has no links, whatever somebody meant by it.
         let found = links(&cid, &data).unwrap_or_default();
-        let holder = Holder::Block(cid);
         for link in found {
             if cid.codec() == codec::DAG_PB {
                 self.part(&link, hold, &holder)?;
@@ -262,6 +272,15 @@ impl<'a> Marks<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What is sealed is not given up for space, nor what it refers to.
+    fn follow_head(&mut self, head: &Head, holder: &Holder) -> Result<(), StoreError> {
+        for cid in &head.needs {
+            self.part(cid, Hold::Needed, holder)?;
+        }
+        let mut names = head.names.iter();
+        names.try_for_each(|cid| self.named(cid, Hold::Needed, holder))
     }
 
     /// Passes over damage where only missing things are looked for. Elsewhere it is an error: what a damaged block
@@ -294,8 +313,7 @@ impl<'a> Marks<'a> {
                 while let Some(row) = rows.next().at(path, MARKING)? {
                     after = row.get(0).at(path, MARKING)?;
                     done += 1;
-                    if !self.has_receipt(after) && self.refs(row)?.is_some_and(|refs| refs.reusable)
-                    {
+                    if !self.has_receipt(after) && self.is_reusable(row)? {
                         self.receipt(after, Hold::Made)?;
                     }
                 }
@@ -308,8 +326,16 @@ impl<'a> Marks<'a> {
         }
     }
 
-    fn refs(&self, row: &Row<'_>) -> Result<Option<ReceiptRefs>, StoreError> {
+    fn is_reusable(&self, row: &Row<'_>) -> Result<bool, StoreError> {
         let receipt = self.readable(self.store.checked_receipt(row))?;
-        Ok(receipt.and_then(|receipt| self.tokens.refs(&receipt.block)))
+        Ok(
+            receipt.is_some_and(|receipt| match sealed::head(&receipt.block) {
+                Some(head) => head.reusable,
+                None => self
+                    .tokens
+                    .refs(&receipt.block)
+                    .is_some_and(|refs| refs.reusable),
+            }),
+        )
     }
 }

@@ -3,7 +3,8 @@
 use crate::Store;
 use crate::error::{Context, StoreError};
 use crate::limits::{PREFIX_CHARS_MIN, PREFIX_FOUND_MAX, PREFIX_ROWS_MAX};
-use ipvm_ipld::{Cid, cid_of, codec};
+use crate::sealed::receipt_name;
+use ipvm_ipld::{Cid, codec};
 use rusqlite::Row;
 use std::collections::BTreeSet;
 
@@ -63,10 +64,18 @@ impl Store {
 
 /// The CID in a row of one CID.
 fn named(row: &Row<'_>) -> rusqlite::Result<Option<Cid>> {
-    Ok(Cid::try_from(row.get_ref(0)?.as_blob()?).ok())
+    Ok(Cid::try_from(row.get_ref(0)?.as_blob()?)
+        .ok()
+        .filter(is_open))
 }
 
 /// The CID of the receipt in a row of its bytes.
 fn hashed(row: &Row<'_>) -> rusqlite::Result<Option<Cid>> {
-    Ok(Some(cid_of(codec::DAG_CBOR, row.get_ref(0)?.as_blob()?)))
+    let cid = receipt_name(row.get_ref(0)?.as_blob()?);
+    Ok(Some(cid).filter(is_open))
+}
+
+/// What is sealed is not listed.
+fn is_open(cid: &Cid) -> bool {
+    cid.codec() != codec::SEALED
 }

@@ -119,7 +119,7 @@ fn check(batch: &Batch) -> Result<(), StoreError> {
         });
     }
     let mut receipts = batch.receipts.iter().map(|receipt| receipt.block.cid());
-    if let Some(cid) = receipts.find(|cid| cid.codec() != codec::DAG_CBOR) {
+    if let Some(cid) = receipts.find(|cid| !may_be_receipt(cid)) {
         return Err(StoreError::NotAReceipt {
             cid: Box::new(*cid),
         });
@@ -137,6 +137,11 @@ fn check(batch: &Batch) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// Whether something with this CID can be a receipt.
+pub(crate) fn may_be_receipt(cid: &Cid) -> bool {
+    matches!(cid.codec(), codec::DAG_CBOR | codec::SEALED)
 }
 
 fn block_row(block: Block, keyer: &Keyer) -> BlockRow {

@@ -3,9 +3,11 @@
 use crate::Store;
 use crate::error::{Context, StoreError};
 use crate::limits::{PAGE_ROWS_MAX, RECEIPTS_PER_KEY_MAX};
+use crate::prepare::may_be_receipt;
+use crate::sealed;
 use crate::tail::KeyKind;
 use crate::types::{ReceiptId, ReceiptKeys, StoredReceipt};
-use ipvm_ipld::{Block, Cid, cid_of, codec};
+use ipvm_ipld::{Block, Cid};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::path::Path;
 
@@ -32,7 +34,7 @@ impl Store {
             Some(found) => {
                 Ok(found.data.is_some() || self.files.len(cid) == Some(found.size.unsigned_abs()))
             }
-            None => Ok(cid.codec() == codec::DAG_CBOR && self.receipt(cid)?.is_some()),
+            None => Ok(may_be_receipt(cid) && self.receipt(cid)?.is_some()),
         }
     }
 
@@ -44,9 +46,7 @@ impl Store {
     pub fn get(&self, cid: &Cid) -> Result<Option<Vec<u8>>, StoreError> {
         match self.find_block(cid, true)? {
             Some(found) => self.block_data(cid, found).map(Some),
-            None if cid.codec() == codec::DAG_CBOR => {
-                Ok(self.receipt(cid)?.map(|receipt| receipt.block))
-            }
+            None if may_be_receipt(cid) => Ok(self.receipt(cid)?.map(|receipt| receipt.block)),
             None => Ok(None),
         }
     }
@@ -183,7 +183,12 @@ impl Store {
     }
 
     pub(crate) fn keys(&self, receipt: &StoredReceipt) -> Option<ReceiptKeys> {
-        (self.keys_of)(&receipt.block)
+        self.keys_in(&receipt.block)
+    }
+
+    /// What a receipt is looked up by, as its bytes say.
+    pub(crate) fn keys_in(&self, block: &[u8]) -> Option<ReceiptKeys> {
+        sealed::receipt_keys(block).or_else(|| (self.keys_of)(block))
     }
 
     pub(crate) fn read_receipt(
@@ -206,7 +211,7 @@ impl Store {
         let id = row.get(0).map(ReceiptId).at(path, READING_RECEIPT)?;
         let key: i64 = row.get(1).at(path, READING_RECEIPT)?;
         let block: Vec<u8> = row.get(2).at(path, READING_RECEIPT)?;
-        let cid = cid_of(codec::DAG_CBOR, &block);
+        let cid = sealed::receipt_name(&block);
         if self.keyer.key(&cid) == key {
             return Ok(StoredReceipt { id, cid, block });
         }
@@ -267,9 +272,9 @@ impl Store {
                 }
             }
         };
-        match Block::verify(*cid, data) {
-            Ok(block) => Ok(block.into_parts().1),
-            Err(_) => damaged(place, "its bytes do not have its hash"),
+        match sealed::checked(cid, data) {
+            Some(data) => Ok(data),
+            None => damaged(place, "its bytes do not have its hash"),
         }
     }
 

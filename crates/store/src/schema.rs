@@ -121,6 +121,8 @@ pub(crate) enum Fact {
     UnpinnedThrough,
     /// Bytes that the home may grow to; 0 for no limit.
     LimitBytes,
+    /// 1 once something sealed was stored.
+    Sealed,
 }
 
 impl Fact {
@@ -132,6 +134,7 @@ impl Fact {
             Self::BlockGaps => "block_gaps",
             Self::UnpinnedThrough => "unpinned_through",
             Self::LimitBytes => "limit_bytes",
+            Self::Sealed => "sealed",
         }
     }
 

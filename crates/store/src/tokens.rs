@@ -32,4 +32,11 @@ pub trait Tokens: Sync {
     /// # Errors
     /// As [`Tokens::check_receipt`].
     fn check_block(&self, block: &[u8]) -> Result<bool, String>;
+
+    /// Checks a sealed block or receipt, whose hash has been checked, as far as whoever checks has the key: true if it
+    /// was opened.
+    ///
+    /// # Errors
+    /// As [`Tokens::check_receipt`].
+    fn check_sealed(&self, frame: &[u8]) -> Result<bool, String>;
 }

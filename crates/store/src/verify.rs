@@ -7,10 +7,12 @@ use crate::finding::{Finding, VerifyEvent, VerifyPart, VerifySummary};
 use crate::limits::{MISSING_MAX, VERIFY_BYTES, VERIFY_SHARE_MIN, WALK_ROWS};
 use crate::marks::{Holder, Marks, Missing};
 use crate::read::BlockFound;
+use crate::sealed;
 use crate::tail::{KeyKind, KeyRow};
 use crate::tokens::Tokens;
 use crate::types::{Pin, ReceiptId, RunId};
-use ipvm_ipld::{Cid, cid_of, codec};
+use ipvm_ipld::sealed::is_frame;
+use ipvm_ipld::{Cid, codec};
 use rusqlite::{Row, params};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -530,10 +532,10 @@ fn check_receipt(
 ) -> (Option<String>, Option<String>) {
     let keyer = &store.keyer;
     let problem = || {
-        if keyer.key(&cid_of(codec::DAG_CBOR, block)) != columns.cid {
+        if keyer.key(&sealed::receipt_name(block)) != columns.cid {
             return Some("its bytes are not those that were stored".to_owned());
         }
-        let Some(keys) = (store.keys_of)(block) else {
+        let Some(keys) = store.keys_in(block) else {
             return Some("its bytes are no receipt".to_owned());
         };
         let task = keyer.key(&keys.task);
@@ -541,7 +543,11 @@ fn check_receipt(
         if task != columns.task || computation != columns.computation {
             return Some("it is filed under another task or computation".to_owned());
         }
-        tokens.and_then(|tokens| tokens.check_receipt(block).err())
+        let tokens = tokens?;
+        match is_frame(block) {
+            true => tokens.check_sealed(block).err(),
+            false => tokens.check_receipt(block).err(),
+        }
     };
     let not_found = || match store.index.missing(columns) {
         Ok(None) => None,
@@ -608,6 +614,10 @@ fn check_block(
         Some(tokens) if cid.codec() == codec::DAG_CBOR => match tokens.check_block(&data) {
             Ok(is_token) => Ok(Ok(is_token)),
             Err(message) => wrong(format!("token {cid} is not valid: {message}")),
+        },
+        Some(tokens) if cid.codec() == codec::SEALED => match tokens.check_sealed(&data) {
+            Ok(_) => Ok(Ok(false)),
+            Err(message) => wrong(format!("sealed block {cid} is damaged: {message}")),
         },
         _ => Ok(Ok(false)),
     }

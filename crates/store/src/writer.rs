@@ -10,6 +10,7 @@ use crate::options::Tuning;
 use crate::pins;
 use crate::prepare::{BlockRow, Prepared};
 use crate::queue::{Job, Queue};
+use crate::sealed;
 use crate::tail::KeyRow;
 use crate::types::{NewRun, RunStatus, RunUpdate, StepReceipt, StepUpdate};
 use crate::wal::{self, Wal};
@@ -204,7 +205,8 @@ impl Tables<'_> {
             .try_for_each(|update| self.run_update(update))?;
         batch.steps.iter().try_for_each(|step| self.step(step))?;
         pins::change(self.conn, &batch.pins).at(self.path, STORING)?;
-        authority::change(self.conn, &batch.authority).at(self.path, STORING)
+        authority::change(self.conn, &batch.authority).at(self.path, STORING)?;
+        sealed::note(self.conn, batch).at(self.path, STORING)
     }
 
     /// Inserts a block, or mends the row that it has already.

@@ -11,6 +11,7 @@ pub mod content;
 pub mod failure;
 mod graph;
 mod plan;
+mod secrecy;
 mod task;
 mod wire;
 mod workflow;
@@ -23,6 +24,7 @@ pub use config::{
 pub use failure::{Failure, LimitKind};
 pub use graph::{Graph, GraphError, MAX_AWAITS};
 pub use plan::{Plan, TaskParts};
+pub use secrecy::{NotOpen, Secrecy, Secrets, Taint};
 pub use task::{Computation, NONCE_BYTES, Task, WASM_RUN, WasmCall, step_nonce};
 pub use wire::WireError;
 pub use workflow::{

@@ -12,6 +12,7 @@ use crate::workflow::{
 use ipvm_ipld::{Block, Cid, Ipld, Limits, MAX_BLOCK_BYTES, MAX_DEPTH, cbor, codec, fields};
 use ipvm_ucan::promise::Await;
 use ipvm_ucan::{Command, Did};
+use std::collections::BTreeMap;
 
 /// A workflow that can be run: its blocks, its labels and its graph. Steps are numbered by their labels in byte order.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,8 @@ pub struct Plan {
     labels: Labels,
     places: Vec<Place>,
     classes: Vec<Class>,
+    /// Of the steps that say so themselves: whether they are secret.
+    secret: BTreeMap<u32, bool>,
     graph: Graph,
 }
 
@@ -148,6 +151,7 @@ impl Builder {
                 labels: Labels::default(),
                 places: Vec::new(),
                 classes: Vec::new(),
+                secret: BTreeMap::new(),
                 graph: Graph::default(),
             },
             graph: graph::Builder::default(),
@@ -159,6 +163,10 @@ impl Builder {
     pub(crate) fn push(&mut self, step: EncodedStep) -> Result<(), WorkflowError> {
         self.graph.push(&step.label, &step.cid, &step.awaits)?;
         self.plan.labels.push(&step.label);
+        if let Some(secret) = step.config.as_ref().and_then(|config| config.secret) {
+            let number = u32::try_from(self.plan.classes.len()).unwrap_or(u32::MAX);
+            self.plan.secret.insert(number, secret);
+        }
         self.plan.classes.push(step.class);
         let encoded = step.encode()?;
         self.waiting.push((step.label, encoded));
@@ -316,6 +324,11 @@ impl Plan {
             }
         }
         None
+    }
+
+    /// Of the steps that say so themselves: whether they are secret.
+    pub(crate) fn says_secret(&self) -> &BTreeMap<u32, bool> {
+        &self.secret
     }
 
     /// The class of a step's command; the worst, if it is not known.

@@ -298,6 +298,7 @@ pub(crate) mod tests {
             groups: (0..labels).map(group).collect(),
             outputs: Vec::new(),
             inputs: BTreeMap::new(),
+            secrecy: Arc::default(),
         };
         Board::new(&prepared, Instant::now())
     }

@@ -9,7 +9,7 @@ use super::term::{self, Paint};
 use crate::cli::ProgressForm;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ipvm_node::{Cancel, Progress, Status};
-use ipvm_workflow::Plan;
+use ipvm_workflow::{Plan, Secrecy};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -41,6 +41,7 @@ type Boards = Vec<Option<Box<Board>>>;
 pub(crate) struct Followed {
     name: String,
     plan: Arc<Plan>,
+    secrecy: Arc<Secrecy>,
 }
 
 impl Follower {
@@ -157,6 +158,7 @@ fn told_as_json(runs: &mut [Option<Followed>], run: usize, progress: &Progress<'
         *followed = Some(Followed {
             name: prepared.name.clone(),
             plan: Arc::clone(&prepared.plan),
+            secrecy: Arc::clone(&prepared.secrecy),
         });
     }
     let Progress::Ended {
@@ -180,7 +182,9 @@ fn told_as_json(runs: &mut [Option<Followed>], run: usize, progress: &Progress<'
             o.text("name", name)?;
         }
         o.text("step", label(*step).unwrap_or_default())?;
-        o.text("receipt", &receipt.to_string())?;
+        let is_secret = followed.as_ref().is_some_and(|run| run.secrecy.has(*step));
+        let receipt = (!is_secret).then(|| receipt.to_string());
+        o.maybe("receipt", receipt.as_deref())?;
         o.text("status", status.as_str())?;
         o.flag("memo", *memo)?;
         o.number("took_us", *took_us)?;

@@ -12,7 +12,7 @@ use crate::ui::json;
 use crate::ui::log;
 use crate::ui::term::{self, Paint, Passing};
 use crate::value::{self, Body};
-use ipvm_ipld::Ipld;
+use ipvm_ipld::{Cid, Ipld};
 use ipvm_node::{CallRequest, RunOptions};
 use ipvm_ucan::Outcome;
 use ipvm_wasm::{Function, Interface};
@@ -59,8 +59,9 @@ pub(crate) fn call(context: &mut Context, verb: Call) -> anyhow::Result<Code> {
     }
     if verb.json {
         json::object(&mut context.out, |o| {
-            o.text("workflow", &ran.report.workflow.to_string())?;
-            o.text("run", &ran.report.run.to_string())?;
+            let open = |cid: Cid| (!ran.report.secret).then(|| cid.to_string());
+            o.maybe("workflow", open(ran.report.workflow).as_deref())?;
+            o.maybe("run", open(ran.report.run).as_deref())?;
             step.map_or(Ok(()), |step| report::write_step(o, &node, step))
         })?;
         writeln!(context.out)?;

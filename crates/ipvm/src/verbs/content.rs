@@ -30,19 +30,25 @@ pub(crate) fn add(context: &mut Context, verb: &Add) -> anyhow::Result<Code> {
     let coming = found_bytes(&verb.path, stdin);
     keep::make_room(context, &mut node, coming)?;
     let mut progress = |read| bar.set_position(read);
-    let added = if stdin {
-        let name = Path::new("standard input");
+    let options = AddOptions {
+        hidden: verb.hidden,
+    };
+    let name = Path::new("standard input");
+    let added = if verb.secret && stdin {
+        node.add_secret_reader(io::stdin().lock(), name, &mut progress)?
+    } else if verb.secret {
+        node.add_secret(&verb.path, options, &mut progress)?
+    } else if stdin {
         node.add_reader(io::stdin().lock(), name, &mut progress)?
     } else if folder {
-        let options = AddOptions {
-            hidden: verb.hidden,
-        };
         node.add_folder(&verb.path, options, &mut progress)?
     } else {
         node.add(&verb.path, &mut progress)?
     };
     bar.finish_and_clear();
-    node.pin(&added.cid, keep::kind(verb.public))?;
+    if !verb.secret {
+        node.pin(&added.cid, keep::kind(verb.public))?;
+    }
     keep::hold_limit(context, &mut node);
     if folder {
         say_of_folder(context, &added);

@@ -59,6 +59,8 @@ fn row(one: &Explanation) -> [String; 3] {
         .label
         .as_deref()
         .map_or_else(|| one.task.to_string(), |label| clean(label).into_owned());
+    let secret = one.secret.as_ref();
+    let because = secret.map_or_else(String::new, |why| format!("; secret: {}", clean(why)));
     let (word, why) = match &one.why {
         Why::Hit {
             receipt,
@@ -70,6 +72,10 @@ fn row(one: &Explanation) -> [String; 3] {
                 "the same task"
             } else {
                 "the same computation"
+            };
+            let receipt = match one.secret {
+                Some(_) => "sealed".to_owned(),
+                None => receipt.to_string(),
             };
             let text = format!(
                 "{same}, done {}, saves {}: {receipt}",
@@ -86,12 +92,16 @@ fn row(one: &Explanation) -> [String; 3] {
             (paint.busy("miss"), reasons.join("; "))
         }
     };
-    [word, name, why]
+    [word, name, format!("{why}{because}")]
 }
 
 fn write(o: &mut Object<'_>, one: &Explanation) -> Done {
     o.maybe("label", one.label.as_deref())?;
-    o.text("task", &one.task.to_string())?;
+    let is_open = one.secret.is_none();
+    o.maybe("task", is_open.then(|| one.task.to_string()).as_deref())?;
+    if let Some(why) = &one.secret {
+        o.text("secret", why)?;
+    }
     match &one.why {
         Why::Hit {
             receipt,
@@ -101,7 +111,7 @@ fn write(o: &mut Object<'_>, one: &Explanation) -> Done {
         } => {
             o.text("verdict", "hit")?;
             o.text("by", by)?;
-            o.text("receipt", &receipt.to_string())?;
+            o.maybe("receipt", is_open.then(|| receipt.to_string()).as_deref())?;
             o.number("started", *started)?;
             o.number("saved_us", *saved_us)
         }

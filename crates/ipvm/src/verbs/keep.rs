@@ -9,7 +9,7 @@ use crate::ui::table::Table;
 use crate::ui::term::{self, Passing};
 use crate::units::Limit;
 use ipvm_ipld::Cid;
-use ipvm_node::{Collected, GivenUp, Keep, Node, NodeError, Pin, PinKind};
+use ipvm_node::{Collected, GivenUp, Keep, Node, Pin, PinKind};
 use std::io::Write;
 
 /// Pins read at a time.
@@ -66,8 +66,7 @@ pub(crate) fn pins(
     let mut found = Vec::new();
     let mut last: Option<Pin> = None;
     while left > 0 {
-        let page = node.store().pins(last.as_ref(), left.min(PAGE));
-        let page = page.map_err(NodeError::from)?;
+        let page = node.pins(last, left.min(PAGE))?;
         let Some(oldest) = page.last() else { break };
         last = Some(*oldest);
         left -= page.len();

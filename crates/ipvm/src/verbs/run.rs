@@ -253,6 +253,17 @@ fn close(context: &Context, ran: &Ran, outputs: &Outputs, folder: Option<&Output
         RunState::Error => term::note(&told),
         _ => context.note(&told),
     }
+    if report.secret {
+        let steps = report.steps.secret();
+        let kept = match outputs {
+            Outputs::Files(_) => "",
+            Outputs::Values => "; `outputs:` in the file says which results become files",
+        };
+        context.note(&format!(
+            "{} kept sealed{kept}",
+            counted(steps as u64, "secret task")
+        ));
+    }
     if let (Outputs::Files(files), Some(folder)) = (outputs, folder) {
         match files.as_slice() {
             [] => {}
@@ -280,7 +291,7 @@ fn point_to_logs(context: &Context, node: &Node, report: &RunReport) {
     let failed = report
         .steps
         .iter()
-        .filter(|step| step.status == Status::Error && step.because.is_none());
+        .filter(|step| step.status == Status::Error && step.because.is_none() && !step.secret);
     for step in failed.take(MAX_LOGS_NAMED) {
         let Some(receipt) = step.receipt else {
             continue;

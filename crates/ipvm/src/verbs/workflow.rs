@@ -12,7 +12,7 @@ use std::io::Write;
 pub(crate) fn workflow(context: &mut Context, verb: &Workflow) -> anyhow::Result<Code> {
     match verb {
         Workflow::List { limit, json } => list(context, *limit, *json),
-        Workflow::Show { id, json } => show(context, id, *json),
+        Workflow::Show { id, json, reveal } => show(context, id, *json, *reveal),
         Workflow::Cancel { id } => cancel(context, id),
     }
 }
@@ -24,7 +24,8 @@ fn list(context: &mut Context, limit: usize, as_json: bool) -> anyhow::Result<Co
         json::list(out, |list| {
             runs.iter().try_for_each(|run| {
                 list.object(|o| {
-                    o.text("workflow", &run.workflow.to_string())?;
+                    let workflow = (!run.secret).then(|| run.workflow.to_string());
+                    o.maybe("workflow", workflow.as_deref())?;
                     o.text("name", &run.name)?;
                     o.text("status", run.status.as_str())?;
                     o.number("started", run.started)?;
@@ -42,7 +43,10 @@ fn list(context: &mut Context, limit: usize, as_json: bool) -> anyhow::Result<Co
         let done = format!("{}/{}", run.done, run.tasks);
         let name = clean(&run.name).into_owned();
         table.row([
-            run.workflow.to_string(),
+            match run.secret {
+                true => report::SECRET.to_owned(),
+                false => run.workflow.to_string(),
+            },
             time(run.started),
             run.status.as_str().to_owned(),
             done,
@@ -53,9 +57,12 @@ fn list(context: &mut Context, limit: usize, as_json: bool) -> anyhow::Result<Co
     Ok(Code::Done)
 }
 
-fn show(context: &mut Context, id: &str, as_json: bool) -> anyhow::Result<Code> {
+fn show(context: &mut Context, id: &str, as_json: bool, reveal: bool) -> anyhow::Result<Code> {
     let node = context.reader()?;
-    let found = node.run_report(&node.find_run(id)?)?;
+    let mut found = node.run_report(&node.find_run(id)?)?;
+    if reveal {
+        found.reveal();
+    }
     if as_json {
         report::write_json(&mut context.out, &node, &found, &Outputs::Values)?;
     } else {
@@ -73,6 +80,10 @@ fn cancel(context: &mut Context, id: &str) -> anyhow::Result<Code> {
     } else {
         "cancelled"
     };
-    context.note(&format!("{word}: {} {}", clean(&run.name), run.run));
+    let which = match run.secret {
+        true => String::new(),
+        false => format!(" {}", run.run),
+    };
+    context.note(&format!("{word}: {}{which}", clean(&run.name)));
     Ok(Code::Done)
 }

@@ -28,6 +28,7 @@ mod names;
 mod new;
 mod parties;
 mod run;
+mod secrets;
 mod several;
 mod sharing;
 mod streams;

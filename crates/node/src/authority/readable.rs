@@ -157,7 +157,8 @@ impl Readable {
     pub(crate) fn value(&self, node: &Node, cid: &Cid) -> Result<Vec<u8>, NodeError> {
         match self.brought.value(cid) {
             Some(bytes) => Ok(bytes.to_vec()),
-            None => node.block_or_missing(cid),
+            // For others there is nothing sealed.
+            None => node.open_block(cid)?.ok_or(NodeError::NoBlock(*cid)),
         }
     }
 }

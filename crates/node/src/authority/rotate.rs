@@ -12,11 +12,12 @@ use ipvm_store::{Batch, Former, NewToken, Role, Store};
 use ipvm_ucan::{DelegationBuilder, Did, Keypair};
 
 use crate::home::{
-    AGENT_DELEGATION, AGENT_KEY, Home, OWNER_KEY, delegate, new_pair, nonce, read_key, with_suffix,
-    write_private,
+    AGENT_DELEGATION, AGENT_KEY, Home, OWNER_KEY, SEALING_KEY, delegate, new_pair, nonce, read_key,
+    with_suffix, write_private,
 };
 use crate::keys::{Key, Keys, Sealed, plain};
 use crate::scribe::token;
+use crate::vault::Vault;
 use crate::{Node, NodeError};
 
 /// What a file is called that is to take another's place.
@@ -58,7 +59,17 @@ impl Node {
         };
         let text = keys.text_of(&new)?;
         let home = self.home_paths();
-        for (name, bytes) in [(name, text.as_bytes()), (AGENT_DELEGATION, binding.bytes())] {
+        let sealing = match which {
+            WhichKey::Owner if self.store().has_sealed()? => {
+                let label = new.did().as_str().as_bytes();
+                let next = Vault::of_secret(&new.seed());
+                Some(self.vault()?.wrap_for(&next, label)?)
+            }
+            _ => None,
+        };
+        let sealing = sealing.as_deref().map(|wrapped| (SEALING_KEY, wrapped));
+        let keys = [(name, text.as_bytes()), (AGENT_DELEGATION, binding.bytes())];
+        for (name, bytes) in keys.into_iter().chain(sealing) {
             let path = with_suffix(&home.key_path(name), NEXT);
             write_private(&path, bytes).map_err(|source| NodeError::io("write", &path, source))?;
         }
@@ -154,7 +165,7 @@ fn pass_on(old: &Keypair, new: &Did) -> Result<[ipvm_ucan::Delegation; 2], NodeE
 /// Completes a rotation whose record is durable, and takes back one whose record is not.
 pub(crate) fn settle(home: &Home, store: &Store) -> Result<(), NodeError> {
     let next = |name: &str| with_suffix(&home.key_path(name), NEXT);
-    let names = [OWNER_KEY, AGENT_KEY, AGENT_DELEGATION];
+    let names = [OWNER_KEY, AGENT_KEY, AGENT_DELEGATION, SEALING_KEY];
     let there: Vec<&str> = names
         .into_iter()
         .filter(|name| next(name).exists())
@@ -182,10 +193,10 @@ pub(crate) fn settle(home: &Home, store: &Store) -> Result<(), NodeError> {
     sync(&home.key_path(""))
 }
 
-/// The delegation first: as long as the new key's file is there, it says what is to be done.
+/// The keys last: as long as the new key's file is there, it says what is to be done.
 fn order<'n>(there: &[&'n str]) -> Vec<&'n str> {
     let mut order = there.to_vec();
-    order.sort_by_key(|name| *name != AGENT_DELEGATION);
+    order.sort_by_key(|name| [OWNER_KEY, AGENT_KEY].contains(name));
     order
 }
 

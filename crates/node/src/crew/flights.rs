@@ -21,6 +21,8 @@ pub(crate) struct Work {
     /// The arguments with every promise resolved.
     pub(crate) args: Args,
     pub(crate) computation: Cid,
+    /// What equal work has in common: the computation, of secret work a name for it.
+    pub(crate) key: Cid,
     pub(crate) limits: Limits,
     /// How many computations had landed when the look-up for this one began.
     pub(crate) landed: u64,
@@ -69,19 +71,19 @@ impl Flights {
         if !work.order.memo {
             return Departure::Execute(work);
         }
-        if let Some(flight) = self.under_way.get_mut(&work.computation) {
+        if let Some(flight) = self.under_way.get_mut(&work.key) {
             flight.waiting.push(*work);
             return Departure::Later;
         }
         // One that landed between the look-up and now has left a receipt that the look-up could not see.
-        let latest = self.latest.get(&work.computation);
+        let latest = self.latest.get(&work.key);
         let forgotten = self.landed.saturating_sub(work.landed) > REMEMBERED as u64;
         if forgotten || latest.is_some_and(|latest| *latest > work.landed) {
             work.landed = self.landed;
             return Departure::LookAgain(work);
         }
-        self.under_way.insert(work.computation, Flight::default());
-        self.by_step.insert((work.run, work.step), work.computation);
+        self.under_way.insert(work.key, Flight::default());
+        self.by_step.insert((work.run, work.step), work.key);
         Departure::Execute(work)
     }
 

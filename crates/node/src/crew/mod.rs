@@ -25,6 +25,7 @@ use ipvm_workflow::{Class, Plan};
 use crate::authority::Mandate;
 use crate::node::Core;
 use crate::record::{Kept, Place, Record};
+use crate::secret::Secret;
 use crate::{Node, NodeError, worker};
 use flights::Flights;
 pub(crate) use flights::{Departure, Work};
@@ -56,6 +57,8 @@ pub(crate) struct Order {
     pub(crate) share_commits: bool,
     /// On whose authority it is carried out.
     pub(crate) mandate: Mandate,
+    /// What of it is secret.
+    pub(crate) secret: Arc<Secret>,
     /// Set when the run is stopped or has failed.
     pub(crate) stop: Cancel,
 }
@@ -270,8 +273,23 @@ impl Crew {
 }
 
 impl Crew {
-    /// Waits while a run under way has a task that has not ended, until `cancel` is set.
-    pub(crate) fn wait_for(&self, task: &Cid, cancel: &Cancel) {
+    /// Whether a run under way has this task, as a secret one.
+    pub(crate) fn is_secret(&self, task: &Cid) -> bool {
+        let state = self.0.lock();
+        state.runs.values().any(|course| {
+            let order = &course.order;
+            !order.secret.is_empty()
+                && order
+                    .plan
+                    .graph()
+                    .find(task)
+                    .is_some_and(|step| order.secret.has(step))
+        })
+    }
+
+    /// Waits while a run under way has a task that has not ended, until `cancel` is set. For a secret one only its owner
+    /// waits: to others there is none.
+    pub(crate) fn wait_for(&self, task: &Cid, for_owner: bool, cancel: &Cancel) {
         let shared = Arc::clone(&self.0);
         let _told = cancel.when_set(move || {
             // Held for a moment, so that nobody is between looking and waiting.
@@ -279,7 +297,7 @@ impl Crew {
             shared.ended.notify_all();
         });
         let mut state = self.0.lock();
-        while !cancel.is_cancelled() && state.runs.values().any(|course| course.owes(task)) {
+        while !cancel.is_cancelled() && owed(&state, task, for_owner) {
             state = self
                 .0
                 .ended
@@ -289,10 +307,19 @@ impl Crew {
     }
 }
 
+/// Whether a run under way still has to end a task.
+fn owed(state: &State, task: &Cid, for_owner: bool) -> bool {
+    state
+        .runs
+        .values()
+        .any(|course| course.owes(task, for_owner))
+}
+
 impl Course {
     /// Whether a task is part of the run and has not ended.
-    fn owes(&self, task: &Cid) -> bool {
+    fn owes(&self, task: &Cid, for_owner: bool) -> bool {
         let step = self.order.plan.graph().find(task);
+        let step = step.filter(|step| for_owner || !self.order.secret.has(*step));
         let kept = step.and_then(|step| self.kept.get(step as usize));
         kept.is_some_and(Option::is_none)
     }

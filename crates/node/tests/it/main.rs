@@ -9,4 +9,5 @@ mod history;
 mod limits;
 mod memo;
 mod running;
+mod secrets;
 mod sources;

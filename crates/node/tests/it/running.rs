@@ -163,10 +163,6 @@ fn what_is_not_offered_is_refused_by_name() {
     let cases = [
         ("  t: { cmd: /msg/send, args: { to: x } }\n", "/msg/send"),
         (
-            "  t: { mod: calc.wasm, fun: add, args: [1, 2], config: { secret: true } }\n",
-            "secret",
-        ),
-        (
             "  t: { mod: calc.wasm, fun: add, args: [1, 2], config: { retry: 2 } }\n",
             "retry",
         ),

@@ -328,6 +328,10 @@ impl Tokens for Text {
             .ok_or_else(|| "it is forged".into())
     }
 
+    fn check_sealed(&self, _: &[u8]) -> Result<bool, String> {
+        Ok(false)
+    }
+
     fn check_block(&self, _: &[u8]) -> Result<bool, String> {
         Ok(false)
     }

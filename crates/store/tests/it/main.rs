@@ -15,5 +15,6 @@ mod index;
 mod opening;
 mod processes;
 mod runs;
+mod sealed;
 mod torn;
 mod verify;

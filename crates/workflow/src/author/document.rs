@@ -111,6 +111,18 @@ pub struct Document {
 impl Document {
     pub(crate) const ROOT: NodeId = NodeId(0);
 
+    /// Whether the file says `secret: true` anywhere: if not, no step of it declares to be secret.
+    #[must_use]
+    pub fn may_have_secrets(&self) -> bool {
+        let says = |entry: &Entry| {
+            &*entry.key == "secret" && !matches!(self.value(entry.value), Value::Bool(false))
+        };
+        self.nodes.iter().any(|node| match &node.value {
+            Value::Map(entries) => entries.iter().any(says),
+            _ => false,
+        })
+    }
+
     /// The node of an id. Ids come from this document, so the fallback (the root) is never taken.
     pub(crate) fn node(&self, id: NodeId) -> &Node {
         const NOTHING: &Node = &Node {

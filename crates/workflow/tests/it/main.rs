@@ -10,4 +10,5 @@ mod format;
 mod graph;
 mod limits;
 mod reader;
+mod secrecy;
 mod wire;
