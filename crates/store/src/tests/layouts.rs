@@ -123,6 +123,25 @@ fn the_second_layout_is_read_and_brought_to_the_newest() {
     assert_eq!(store.former().unwrap(), []);
 }
 
+/// A store of layout 3 has nothing sealed. Without its own number, what knows no other layout would read what is.
+#[test]
+fn the_third_layout_is_read_and_brought_to_the_newest() {
+    let home = tempfile::tempdir().unwrap();
+    let (root, alone) = old_store(home.path());
+    drop(Store::open(home.path(), keys_of).unwrap());
+    Connection::open(main_db(home.path()))
+        .unwrap()
+        .pragma_update(None, "user_version", 3)
+        .unwrap();
+    let reader = Store::open_read_only(home.path(), keys_of).unwrap();
+    assert_all_there(&reader, &[root, alone]);
+    assert!(!reader.has_sealed().unwrap());
+    assert_eq!(layout(home.path()), 3, "a reader changes nothing");
+    let store = Store::open(home.path(), keys_of).unwrap();
+    assert_eq!(layout(home.path()), MAIN_LAYOUT);
+    assert_all_there(&store, &[root, alone]);
+}
+
 /// What was added before there were pins has no root; it is pinned, whole files by their root, and not collected.
 #[test]
 fn content_from_before_pins_is_adopted_once() {
@@ -204,7 +223,7 @@ fn a_migrated_store_is_like_a_new_one() {
     };
     assert_eq!(tables(old.path()), tables(new.path()));
     assert_eq!(
-        MAIN_LAYOUT, 3,
+        MAIN_LAYOUT, 4,
         "a new layout needs a store of the one before it in the tests"
     );
 }
