@@ -51,6 +51,13 @@ pub fn class_of(command: &Command) -> Option<Class> {
     })
 }
 
+/// Whether tasks of this command are secret whatever their configuration says: what comes of them is a secret. What
+/// awaits them is secret too, see [`Plan::secrecy`](crate::Plan::secrecy).
+#[must_use]
+pub fn makes_secret(command: &Command) -> bool {
+    matches!(command.as_str(), "/secret/get")
+}
+
 /// Whether tasks of this command are pure: only those have an empty nonce.
 #[must_use]
 pub fn is_pure(command: &Command) -> bool {

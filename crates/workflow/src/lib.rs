@@ -16,7 +16,7 @@ mod task;
 mod wire;
 mod workflow;
 
-pub use class::{Class, class_of, is_pure};
+pub use class::{Class, class_of, is_pure, makes_secret};
 pub use config::{
     Check, Config, DEFAULT_DISK, DEFAULT_FUEL, DEFAULT_LOG, DEFAULT_MEMORY, DEFAULT_OUTPUT,
     DEFAULT_RETRY, DEFAULT_TIME, Limits, MAX_AGENTS, MAX_RETRY,

@@ -1,7 +1,7 @@
 //! A workflow in its encoded form, of which one step at a time is decoded: a decoded step takes about ten times the
 //! memory of its encoding, and a run looks at each but once or twice.
 
-use crate::class::{Class, class_of};
+use crate::class::{Class, class_of, makes_secret};
 use crate::config::{Config, Limits as StepLimits};
 use crate::graph::{self, Graph};
 use crate::task::Task;
@@ -25,6 +25,8 @@ pub struct Plan {
     classes: Vec<Class>,
     /// Of the steps that say so themselves: whether they are secret.
     secret: BTreeMap<u32, bool>,
+    /// The steps whose command makes them secret, ascending.
+    gives_secret: Vec<u32>,
     graph: Graph,
 }
 
@@ -78,6 +80,8 @@ pub(crate) struct EncodedStep {
     pub(crate) task: Box<[u8]>,
     pub(crate) cid: Cid,
     pub(crate) class: Class,
+    /// Whether its command makes it secret.
+    pub(crate) gives_secret: bool,
     pub(crate) awaits: Vec<Await>,
     pub(crate) config: Option<Config>,
     pub(crate) rescue: Option<Handler>,
@@ -90,6 +94,7 @@ impl EncodedStep {
         Ok(Self {
             awaits: graph::awaits(&label, &step)?,
             class: class(&step.task),
+            gives_secret: makes_secret(&step.task.cmd),
             task: task.into_boxed_slice(),
             cid,
             config: step.config,
@@ -152,6 +157,7 @@ impl Builder {
                 places: Vec::new(),
                 classes: Vec::new(),
                 secret: BTreeMap::new(),
+                gives_secret: Vec::new(),
                 graph: Graph::default(),
             },
             graph: graph::Builder::default(),
@@ -163,9 +169,12 @@ impl Builder {
     pub(crate) fn push(&mut self, step: EncodedStep) -> Result<(), WorkflowError> {
         self.graph.push(&step.label, &step.cid, &step.awaits)?;
         self.plan.labels.push(&step.label);
+        let number = u32::try_from(self.plan.classes.len()).unwrap_or(u32::MAX);
         if let Some(secret) = step.config.as_ref().and_then(|config| config.secret) {
-            let number = u32::try_from(self.plan.classes.len()).unwrap_or(u32::MAX);
             self.plan.secret.insert(number, secret);
+        }
+        if step.gives_secret {
+            self.plan.gives_secret.push(number);
         }
         self.plan.classes.push(step.class);
         let encoded = step.encode()?;
@@ -329,6 +338,11 @@ impl Plan {
     /// Of the steps that say so themselves: whether they are secret.
     pub(crate) fn says_secret(&self) -> &BTreeMap<u32, bool> {
         &self.secret
+    }
+
+    /// The steps whose command makes them secret, ascending.
+    pub(crate) fn gives_secret(&self) -> &[u32] {
+        &self.gives_secret
     }
 
     /// The class of a step's command; the worst, if it is not known.

@@ -1,6 +1,6 @@
 //! Which steps of a workflow are secret: those that say so, and all that something secret goes into.
 //!
-//! A step is secret if its configuration or the workflow's defaults say so, if it awaits a secret step or a secret task
+//! A step is secret if its configuration or the workflow's defaults say so, if its command gives a secret, if it awaits a secret step or a secret task
 //! of another workflow, or if it names secret content. Steps with the same task are secret together: their arguments are
 //! the same. `secret: false` is no way out: what it would make known is an input that somebody else wants kept.
 
@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 pub enum Taint {
     /// It says so, or the workflow's defaults do.
     Declared,
+    /// Its command makes it so: see [`makes_secret`](crate::makes_secret).
+    Command,
     /// It awaits this step.
     Step(u32),
     /// It awaits this task of another workflow.
@@ -80,12 +82,13 @@ impl Plan {
         own.or_else(|| defaults.and_then(|config| config.secret))
     }
 
-    /// Whether any step is said to be secret.
+    /// Whether any step is secret by itself: said to be, or by its command.
     #[must_use]
     pub fn declares_secrets(&self) -> bool {
         let defaults = self.head().defaults.as_ref();
         defaults.is_some_and(|config| config.secret == Some(true))
             || self.says_secret().values().any(|secret| *secret)
+            || !self.gives_secret().is_empty()
     }
 
     /// The secret steps.
@@ -129,6 +132,9 @@ impl Plan {
         if self.said(step) == Some(true) {
             return Some(Taint::Declared);
         }
+        if self.gives_secret().binary_search(&step).is_ok() {
+            return Some(Taint::Command);
+        }
         let graph = self.graph();
         if let Some(on) = graph.deps(step).iter().find(|on| found.has(**on)) {
             return Some(Taint::Step(*on));
@@ -169,6 +175,7 @@ impl Plan {
         let label = |step: &u32| self.label(*step).unwrap_or_default().to_owned();
         match taint {
             Taint::Declared => "it says so".to_owned(),
+            Taint::Command => "its command gives a secret".to_owned(),
             Taint::Step(on) => format!("it awaits `{}`, which is secret", label(on)),
             Taint::Task(_) => "it awaits a secret task of another workflow".to_owned(),
             Taint::Content(_) => "it names content that is secret in this home".to_owned(),

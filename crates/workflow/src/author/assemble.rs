@@ -138,6 +138,7 @@ impl<'d> Compiler<'d, '_> {
                 cid: self.task_of(index)?,
                 task: made.bytes,
                 class: made.class,
+                gives_secret: made.gives_secret,
                 awaits: made.awaits,
                 config: ready.config.clone(),
                 rescue: ready.rescue.clone(),

@@ -3,6 +3,7 @@
 //! Nodes live in one arena and name their parent, so a place in the file is a small index that can be kept
 //! until an error has to be reported; the path and the position are worked out only then.
 
+use crate::class::makes_secret;
 use ipvm_ipld::Cid;
 
 /// Longest workflow file, in bytes. Callers look at a file's length before they read it.
@@ -111,11 +112,14 @@ pub struct Document {
 impl Document {
     pub(crate) const ROOT: NodeId = NodeId(0);
 
-    /// Whether the file says `secret: true` anywhere: if not, no step of it declares to be secret.
+    /// Whether the file says `secret: true` anywhere, or names a command that makes tasks secret: if not, no step of it
+    /// is secret by itself.
     #[must_use]
     pub fn may_have_secrets(&self) -> bool {
-        let says = |entry: &Entry| {
-            &*entry.key == "secret" && !matches!(self.value(entry.value), Value::Bool(false))
+        let says = |entry: &Entry| match (&*entry.key, self.value(entry.value)) {
+            ("secret", value) => !matches!(value, Value::Bool(false)),
+            ("cmd", Value::Text(text)) => text.parse().is_ok_and(|cmd| makes_secret(&cmd)),
+            _ => false,
         };
         self.nodes.iter().any(|node| match &node.value {
             Value::Map(entries) => entries.iter().any(says),

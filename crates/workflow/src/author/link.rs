@@ -7,7 +7,7 @@ use super::labels::{Instance, Item, Target, Uses, uses};
 use super::problem::Problem;
 use super::terms;
 use super::values::{Budget, Place, Scope};
-use crate::class::{Class, class_of};
+use crate::class::{Class, class_of, makes_secret};
 use crate::config::Config;
 use crate::graph::{Lists, MAX_AWAITS, order};
 use crate::task::{Task, WASM_RUN, WasmCall, step_nonce};
@@ -38,6 +38,7 @@ pub(crate) struct Made {
     pub(crate) bytes: Box<[u8]>,
     pub(crate) awaits: Vec<Await>,
     pub(crate) class: Class,
+    pub(crate) gives_secret: bool,
 }
 
 impl Made {
@@ -391,6 +392,7 @@ impl<'d> Compiler<'d, '_> {
             return None;
         }
         let class = class_of(&task.cmd).unwrap_or(Class::Mutation);
+        let gives_secret = makes_secret(&task.cmd);
         let encode = |message: String| Problem::Encode { message };
         let awaits = match task.awaits() {
             Ok(awaits) => awaits,
@@ -425,6 +427,7 @@ impl<'d> Compiler<'d, '_> {
             bytes: bytes.into_boxed_slice(),
             awaits,
             class,
+            gives_secret,
         })
     }
 }

@@ -1,9 +1,12 @@
 //! Which steps are secret. Without these, what came of a secret would be shown and shared as if nothing were.
 
-use crate::fake::owner;
+use crate::fake::{fake, owner, settings};
 use ipvm_ipld::{Cid, Ipld, cid_of, codec};
 use ipvm_ucan::promise::{Await, Branch};
-use ipvm_workflow::{Config, Plan, Secrecy, Secrets, Step, Taint, Task, Workflow};
+use ipvm_workflow::author::{compile, parse};
+use ipvm_workflow::{
+    Config, Plan, Secrecy, Secrets, Step, Taint, Task, Workflow, class_of, makes_secret,
+};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -186,6 +189,51 @@ fn secrets_from_outside_taint_too() {
         taints(found(&[], &[content])),
         [None, Some(Taint::Content(content)), Some(Taint::Step(1))]
     );
+}
+
+/// A secret that a command gives is one wherever it goes, whoever reads the workflow: its author or who decodes it.
+#[test]
+fn a_command_that_gives_a_secret_makes_its_tasks_secret() {
+    let secret = |cmd: &str| makes_secret(&cmd.parse().unwrap());
+    assert!(secret("/secret/get") && class_of(&"/secret/get".parse().unwrap()).is_some());
+    for open in ["/wasm/run", "/secret", "/crypto/sign", "/secret/get/x"] {
+        assert!(!secret(open), "{open}");
+    }
+    let text = |config: &str, cmd: &str| {
+        format!(
+            "ipvm: \"0.2\"\ntasks:\n  key: {{cmd: {cmd}, args: {{name: api}}{config}}}\n  use: {{mod: ./image.wasm, fun: any, args: [{{await: key}}]}}\n  open: {{mod: ./image.wasm, fun: none}}\n"
+        )
+    };
+    let built = |config: &str, cmd: &str| {
+        let document = parse(text(config, cmd).as_bytes()).unwrap();
+        let may = document.may_have_secrets();
+        let plan = compile(document, &settings(&[]), &mut fake()).unwrap().plan;
+        assert_eq!(plan.declares_secrets(), may, "{cmd}");
+        plan
+    };
+    let plan = built("", "/secret/get");
+    let encoded = plan.encoded();
+    let mut chunks = encoded.chunks.iter();
+    let mut next = |_: &Cid| Ok::<_, std::fmt::Error>(chunks.next().unwrap().data().to_vec());
+    let decoded = Plan::decode(encoded.root.data(), &mut next).unwrap();
+    for plan in [plan, decoded] {
+        let found = plan.secrecy(&Secrets::default()).unwrap();
+        assert_eq!(labels(&plan, &found), ["key", "use"]);
+        let taint = found.taint(plan.find("key").unwrap()).unwrap();
+        assert_eq!(*taint, Taint::Command);
+        assert_eq!(plan.words_for(taint), "its command gives a secret");
+        assert!(plan.declares_secrets());
+    }
+    let refused = built(", config: {secret: false}", "/secret/get");
+    assert_eq!(
+        refused
+            .secrecy(&Secrets::default())
+            .unwrap_err()
+            .to_string(),
+        "task `key` says `secret: false`, but its command gives a secret"
+    );
+    let plan = built("", "/time/now");
+    assert!(plan.secrecy(&Secrets::default()).unwrap().is_empty());
 }
 
 proptest! {
