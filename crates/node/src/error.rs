@@ -200,6 +200,9 @@ pub enum NodeError {
     /// Something that is not for the owner of this home.
     #[error("this is sealed, and not with the key of this home's owner")]
     Sealed,
+    /// What opens what earlier keys sealed does not open itself.
+    #[error("{} does not open with the owner's key: it is damaged, or of another home", .0.display())]
+    SealingKey(PathBuf),
     /// Something secret would leave the home.
     #[error("{0} is secret: it does not leave this home")]
     Secret(Cid),
@@ -311,6 +314,11 @@ impl NodeError {
             Self::NotWhole { .. } => "import a CAR that holds it, or add the content here".into(),
             Self::NoPassphrase(_) => {
                 "set IPVM_PASSPHRASE, or run this on a terminal, which asks for it".into()
+            }
+            Self::SealingKey(_) => {
+                "if `ipvm key rotate` was cut short, any command that writes completes it; else restore the file from a \
+                 copy: without it, nothing can be read that earlier keys sealed"
+                    .into()
             }
             Self::WrongPassphrase(_) => "try again; nothing was changed".into(),
             Self::NoChain(_) => {

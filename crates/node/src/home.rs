@@ -112,9 +112,9 @@ impl Home {
         let read =
             File::open(&path).and_then(|file| file.take(MAX_SEALING_KEY).read_to_end(&mut wrapped));
         match read {
-            Ok(_) => Ok(own
+            Ok(_) => own
                 .unwrap(&wrapped, owner.did().as_str().as_bytes())
-                .unwrap_or(own)),
+                .ok_or(NodeError::SealingKey(path)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(own),
             Err(source) => Err(NodeError::io("read", &path, source)),
         }

@@ -6,7 +6,8 @@
 //! root   = HMAC(key "ipvm sealing 1", secret)
 //! names  = HMAC(root, "names")      a tag is HMAC(names, kind ‖ CID), of kind "block" or "work"
 //! cipher = HMAC(root, "cipher")     XChaCha20-Poly1305, a random nonce of 24 bytes before the ciphertext
-//! wrap   = HMAC(root, "wrap")       seals the root of an earlier key, see `authority/rotate`
+//! other  = HMAC(root, purpose)      the root for bytes that are no blocks: of purpose "wrap" for the root of an earlier
+//!                                   key, see `authority/rotate`
 //! ```
 //!
 //! Sealed are the length of the CID (one byte), the CID and the bytes; the frame's head is authenticated with them. Who
@@ -28,6 +29,9 @@ const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 /// Keeps these keys apart from all that is ever made of the same secret.
 const DOMAIN: &[u8] = b"ipvm sealing 1";
+
+/// The purpose of sealing the root of an earlier key.
+const WRAP: &str = "wrap";
 
 type Secret = Zeroizing<[u8; KEY_BYTES]>;
 
@@ -136,18 +140,41 @@ impl Vault {
 
     /// Seals what another owner's key is to open: the root of this one, for whoever comes after.
     pub(crate) fn wrap_for(&self, next: &Vault, label: &[u8]) -> Result<Vec<u8>, NodeError> {
-        next.wrapping().encrypt(&*self.root, label)
+        next.seal_bytes(WRAP, label, &*self.root)
     }
 
     /// The vault that was wrapped for this one.
     pub(crate) fn unwrap(&self, wrapped: &[u8], label: &[u8]) -> Option<Self> {
-        let root = self.wrapping().decrypt(wrapped, label)?;
+        let root = self.open_bytes(WRAP, label, wrapped)?;
         let root = <[u8; KEY_BYTES]>::try_from(root.as_slice()).ok()?;
         Some(Self::of_root(Zeroizing::new(root)))
     }
 
-    fn wrapping(&self) -> Self {
-        Self::of_root(hmac(&*self.root, &[b"wrap"]))
+    /// Seals bytes that are no block and that the owner is to have back from [`Vault::open_bytes`], also after the key was
+    /// rotated. `purpose` (not "names" or "cipher") keeps one use apart from all others; `about` says what the bytes belong
+    /// to, is not kept, and has to be the same when they are opened: sealed bytes put in the place of others do not open.
+    pub(crate) fn seal_bytes(
+        &self,
+        purpose: &str,
+        about: &[u8],
+        bytes: &[u8],
+    ) -> Result<Vec<u8>, NodeError> {
+        self.apart(purpose).encrypt(bytes, about)
+    }
+
+    /// Opens what [`Vault::seal_bytes`] gave. None if somebody else sealed it, for another purpose or about something else,
+    /// or it was changed. Overwritten in memory when dropped.
+    pub(crate) fn open_bytes(
+        &self,
+        purpose: &str,
+        about: &[u8],
+        sealed: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        self.apart(purpose).decrypt(sealed, about)
+    }
+
+    fn apart(&self, purpose: &str) -> Self {
+        Self::of_root(hmac(&*self.root, &[purpose.as_bytes()]))
     }
 
     fn encrypt(&self, clear: &[u8], aad: &[u8]) -> Result<Vec<u8>, NodeError> {
@@ -242,6 +269,46 @@ mod tests {
         assert_eq!(again.open(sealed.data()), Some(block));
         assert!(second.unwrap(&wrapped, b"other").is_none());
         assert!(vault(3).unwrap(&wrapped, b"did").is_none());
+    }
+
+    /// Breaks: a credential could be read by another, or be given out in the place of one for somebody else.
+    #[test]
+    fn bytes_come_back_for_the_same_owner_purpose_and_thing() {
+        let (mine, later) = (vault(1), vault(2));
+        for bytes in [&b""[..], b"token 4711", &[7; 100_000]] {
+            let sealed = mine.seal_bytes("credential", b"mail", bytes).unwrap();
+            let open = |vault: &Vault, purpose: &str, about: &[u8]| {
+                vault.open_bytes(purpose, about, &sealed)
+            };
+            assert_eq!(
+                open(&vault(1), "credential", b"mail").unwrap().as_slice(),
+                bytes
+            );
+            assert!(open(&mine, "credential", b"files").is_none());
+            assert!(open(&mine, "cookie", b"mail").is_none());
+            assert!(open(&later, "credential", b"mail").is_none());
+            // After a rotation, too.
+            let wrapped = mine.wrap_for(&later, b"did").unwrap();
+            let kept = later.unwrap(&wrapped, b"did").unwrap();
+            assert_eq!(
+                open(&kept, "credential", b"mail").unwrap().as_slice(),
+                bytes
+            );
+            let mut changed = sealed.clone();
+            let last = changed.len() - 1;
+            for at in [0, NONCE_BYTES, last] {
+                changed[at] ^= 1;
+                assert!(mine.open_bytes("credential", b"mail", &changed).is_none());
+                changed[at] ^= 1;
+            }
+            assert!(
+                mine.open_bytes("credential", b"mail", &sealed[..last])
+                    .is_none()
+            );
+            assert!(mine.open_bytes("credential", b"mail", b"short").is_none());
+            let again = mine.seal_bytes("credential", b"mail", bytes).unwrap();
+            assert_ne!(again, sealed, "the same bytes do not look the same");
+        }
     }
 
     #[test]

@@ -263,6 +263,27 @@ fn a_new_key_opens_what_the_old_one_sealed() {
     assert_eq!(summary.damage, 0);
 }
 
+/// Breaks: with a damaged key file, secrets would be computed anew under another key without a word, as if they had
+/// never been.
+#[test]
+fn a_damaged_sealing_key_is_named() {
+    let folder = folder(SECRET);
+    let node = open(&folder.home());
+    let receipt = step(&run(&node, &folder), "size").receipt.unwrap();
+    node.rotate_key(WhichKey::Owner).unwrap();
+    drop(node);
+    let path = folder.home().join("keys/sealing.key");
+    let whole = std::fs::read(&path).unwrap();
+    let mut damaged = whole.clone();
+    damaged[30] ^= 1;
+    std::fs::write(&path, damaged).unwrap();
+    let error = open(&folder.home()).receipt(&receipt).unwrap_err();
+    assert!(matches!(&error, NodeError::SealingKey(at) if *at == path));
+    assert!(error.help().contains("restore the file"), "{error}");
+    std::fs::write(&path, whole).unwrap();
+    assert!(open(&folder.home()).receipt(&receipt).unwrap().is_some());
+}
+
 /// Breaks: a secret under a passphrase could be read without it.
 #[test]
 fn a_passphrase_guards_what_is_sealed() {
