@@ -65,7 +65,11 @@ impl Node {
                 Err(_) => wrong.push("its request is no invocation".to_owned()),
             }
         }
-        if let Ok(plan) = self.plan(&run.workflow) {
+        let (plan, is_part_absent) = self.plan_of(run);
+        if is_part_absent {
+            wrong.push("a part of its workflow is not here".to_owned());
+        }
+        if let Some(plan) = plan {
             let steps = self.store().steps(run.id)?;
             wrong.extend(differs_from_workflow(run, &plan, &steps));
             for step in &steps {
@@ -73,6 +77,20 @@ impl Node {
             }
         }
         Ok(wrong)
+    }
+
+    /// The workflow of a run, if it can be read; and whether that is because a part of it is not here.
+    fn plan_of(&self, run: &RunInfo) -> (Option<Plan>, bool) {
+        let mut is_absent = false;
+        let Ok(Some(root)) = self.block(&run.workflow) else {
+            return (None, false);
+        };
+        let plan = Plan::decode(&root, &mut |chunk| {
+            let found = self.block(chunk)?;
+            is_absent |= found.is_none();
+            found.ok_or(NodeError::NoBlock(*chunk))
+        });
+        (plan.ok(), is_absent)
     }
 
     fn differs_from_receipt(

@@ -1,6 +1,6 @@
 //! What the store is told about the tokens in it.
 
-use ipvm_ipld::links_of_value;
+use ipvm_ipld::{Cid, links_of_value};
 use ipvm_store::{ReceiptRefs, Tokens};
 use ipvm_ucan::{Delegation, Did, Invocation, Receipt};
 
@@ -66,5 +66,10 @@ impl Tokens for HomeTokens<'_> {
 
     fn check_sealed(&self, frame: &[u8]) -> Result<bool, String> {
         crate::secret::check_sealed(self.vault, frame, &self.agents)
+    }
+
+    fn sealed_content(&self, frame: &[u8]) -> Vec<Cid> {
+        let vault = self.vault;
+        vault.map_or_else(Vec::new, |vault| vault.content_of(frame))
     }
 }

@@ -138,6 +138,16 @@ impl Vault {
         Block::verify(cid, data.to_vec()).ok().filter(|_| is_named)
     }
 
+    /// The sealed names of what a sealed block links to, but for what can be a task. Nothing if it does not open.
+    pub(crate) fn content_of(&self, frame: &[u8]) -> Vec<Cid> {
+        let Some(block) = self.open(frame) else {
+            return Vec::new();
+        };
+        let links = links(block.cid(), block.data()).unwrap_or_default();
+        let content = links.iter().filter(|link| link.codec() != codec::DAG_CBOR);
+        content.map(|link| self.name(link)).collect()
+    }
+
     /// Seals what another owner's key is to open: the root of this one, for whoever comes after.
     pub(crate) fn wrap_for(&self, next: &Vault, label: &[u8]) -> Result<Vec<u8>, NodeError> {
         next.seal_bytes(WRAP, label, &*self.root)

@@ -154,6 +154,14 @@ impl<'a> Marks<'a> {
         Ok(())
     }
 
+    /// Reaches what a result names. That is content, of whatever codec: what its task awaited stands in its invocation.
+    fn result(&mut self, cid: &Cid, hold: Hold, holder: &Holder) -> Result<(), StoreError> {
+        if !self.reach(cid, hold)? {
+            self.miss(cid, holder, false);
+        }
+        Ok(())
+    }
+
     fn miss(&mut self, cid: &Cid, holder: &Holder, part: bool) {
         if let Some(on_missing) = &mut self.on_missing {
             on_missing(Missing {
@@ -224,7 +232,9 @@ impl<'a> Marks<'a> {
         };
         let holder = Holder::Receipt(receipt.id);
         if let Some(head) = sealed::head(&receipt.block) {
-            return self.follow_head(&head, &holder);
+            self.follow_needs(&head, &holder)?;
+            let mut names = head.names.iter();
+            return names.try_for_each(|cid| self.result(cid, Hold::Needed, &holder));
         }
         let refs = self.tokens.refs(&receipt.block).unwrap_or_default();
         for cid in &refs.rests_on {
@@ -235,7 +245,7 @@ impl<'a> Marks<'a> {
         }
         refs.made
             .iter()
-            .try_for_each(|cid| self.named(cid, hold, &holder))
+            .try_for_each(|cid| self.result(cid, hold, &holder))
     }
 
     fn follow_block(&mut self, id: i64, hold: Hold) -> Result<(), StoreError> {
@@ -260,7 +270,8 @@ impl<'a> Marks<'a> {
         };
         let holder = Holder::Block(cid);
         if let Some(head) = sealed::head(&data).filter(|_| cid.codec() == codec::SEALED) {
-            return self.follow_head(&head, &holder);
+            self.follow_needs(&head, &holder)?;
+            return self.follow_names(&head, &data, &holder);
         }
         // What is not of its codec has no links, whatever somebody meant by it.
         let found = links(&cid, &data).unwrap_or_default();
@@ -275,12 +286,35 @@ impl<'a> Marks<'a> {
     }
 
     /// What is sealed is not given up for space, nor what it refers to.
-    fn follow_head(&mut self, head: &Head, holder: &Holder) -> Result<(), StoreError> {
-        for cid in &head.needs {
-            self.part(cid, Hold::Needed, holder)?;
+    fn follow_needs(&mut self, head: &Head, holder: &Holder) -> Result<(), StoreError> {
+        let mut needs = head.needs.iter();
+        needs.try_for_each(|cid| self.part(cid, Hold::Needed, holder))
+    }
+
+    /// Follows what a sealed block names. Of what is not there, its name does not say whether it can be a task; who has
+    /// the key can.
+    fn follow_names(
+        &mut self,
+        head: &Head,
+        frame: &[u8],
+        holder: &Holder,
+    ) -> Result<(), StoreError> {
+        let mut absent = Vec::new();
+        for cid in &head.names {
+            if !self.reach(cid, Hold::Needed)? {
+                absent.push(*cid);
+            }
         }
-        let mut names = head.names.iter();
-        names.try_for_each(|cid| self.named(cid, Hold::Needed, holder))
+        if absent.is_empty() || self.on_missing.is_none() {
+            return Ok(());
+        }
+        let content = self.tokens.sealed_content(frame);
+        let is_content = |cid: &&Cid| !may_be_receipt(cid) || content.contains(cid);
+        absent
+            .iter()
+            .filter(is_content)
+            .for_each(|cid| self.miss(cid, holder, false));
+        Ok(())
     }
 
     /// Passes over damage where only missing things are looked for. Elsewhere it is an error: what a damaged block

@@ -39,4 +39,8 @@ pub trait Tokens: Sync {
     /// # Errors
     /// As [`Tokens::check_receipt`].
     fn check_sealed(&self, frame: &[u8]) -> Result<bool, String>;
+
+    /// What a sealed block names that can be content only, no task, under the names that sealed blocks have: as far as
+    /// whoever says has the key, else nothing.
+    fn sealed_content(&self, frame: &[u8]) -> Vec<Cid>;
 }

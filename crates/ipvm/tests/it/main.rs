@@ -24,6 +24,7 @@ mod keys;
 mod kill;
 mod layouts;
 mod logs;
+mod lost;
 mod names;
 mod new;
 mod parties;

@@ -332,6 +332,10 @@ impl Tokens for Text {
         Ok(false)
     }
 
+    fn sealed_content(&self, _: &[u8]) -> Vec<Cid> {
+        Vec::new()
+    }
+
     fn check_block(&self, _: &[u8]) -> Result<bool, String> {
         Ok(false)
     }
