@@ -1,0 +1,18 @@
+//! Integration tests of `ipvm-effects`, in one binary: every provider against real servers on loopback.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
+
+mod ask;
+mod authority;
+mod file;
+mod http;
+mod http_faults;
+mod http_server;
+mod offered;
+mod raw;
+mod ssrf;
+mod tls;
