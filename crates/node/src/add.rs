@@ -157,10 +157,7 @@ impl<'a> Adding<'a> {
         progress: &'a mut dyn FnMut(u64),
     ) -> Self {
         Self {
-            writer: BlockWriter {
-                vault,
-                ..BlockWriter::new(store)
-            },
+            writer: BlockWriter::of(store, vault),
             options,
             progress,
             buffer: vec![0; READ_BYTES],
@@ -329,9 +326,14 @@ pub(crate) struct Written {
 
 impl<'a> BlockWriter<'a> {
     pub(crate) fn new(store: &'a Store) -> Self {
+        Self::of(store, None)
+    }
+
+    /// With a vault, what is written is sealed.
+    pub(crate) fn of(store: &'a Store, vault: Option<&'a Vault>) -> Self {
         Self {
             store,
-            vault: None,
+            vault,
             waiting: Vec::new(),
             bytes: 0,
             written: Written::default(),

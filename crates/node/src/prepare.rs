@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ipvm_ipld::{Cid, Ipld};
-use ipvm_wasm::Interface;
+use ipvm_wasm::{Interface, Type};
 use ipvm_workflow::author::{self, Output};
 use ipvm_workflow::{Config, Plan, Secrecy, Step, Task, WASM_RUN, WasmCall, Workflow};
 
+use crate::add::hash_file;
 use crate::arguments::{explain, parse_argument};
 use crate::error::PrepareError;
 use crate::home::fill_random;
@@ -144,23 +145,11 @@ impl Node {
                 given: request.args.len(),
             });
         }
-        let mut inputs = BTreeMap::new();
-        let mut args = Vec::with_capacity(expected);
-        for (text, (name, ty)) in request.args.iter().zip(&function.params) {
-            let value = match text.strip_prefix('@') {
-                Some(path) => {
-                    let cid = self.add_input(Path::new(path))?;
-                    inputs.insert(path.to_owned(), cid);
-                    Ipld::Link(cid)
-                }
-                None => parse_argument(text, ty).map_err(|message| PrepareError::Argument {
-                    name: name.clone(),
-                    ty: ty.to_string(),
-                    message,
-                })?,
-            };
-            args.push(value);
-        }
+        let CallArgs {
+            values: args,
+            inputs,
+            held,
+        } = self.call_args(request, &function.params)?;
         function
             .check(&args)
             .map_err(|error| PrepareError::Mismatch {
@@ -181,8 +170,43 @@ impl Node {
         };
         let mut prepared = single(label, task, None)?;
         prepared.inputs = inputs;
-        prepared.secrecy = Arc::new(self.secret_of(&prepared.plan)?.secrecy);
+        let secret = self.secret_of(&prepared.plan)?;
+        self.store_inputs(&held, &prepared.plan, &secret)?;
+        prepared.secrecy = Arc::new(secret.secrecy);
         Ok(prepared)
+    }
+
+    /// Reads the arguments of a call. One that is secret makes all of them inputs of secret work: where that may be, no
+    /// file is written before it is known.
+    fn call_args(
+        &self,
+        request: &CallRequest,
+        params: &[(String, Type)],
+    ) -> Result<CallArgs, PrepareError> {
+        let hold = self.store().has_sealed().map_err(NodeError::from)?;
+        let mut read = CallArgs::default();
+        for (text, (name, ty)) in request.args.iter().zip(params) {
+            let value = match text.strip_prefix('@') {
+                Some(path) => {
+                    let cid = if hold {
+                        let cid = hash_file(Path::new(path))?;
+                        read.held.push((PathBuf::from(path), cid));
+                        cid
+                    } else {
+                        self.add_input(Path::new(path))?
+                    };
+                    read.inputs.insert(path.to_owned(), cid);
+                    Ipld::Link(cid)
+                }
+                None => parse_argument(text, ty).map_err(|message| PrepareError::Argument {
+                    name: name.clone(),
+                    ty: ty.to_string(),
+                    message,
+                })?,
+            };
+            read.values.push(value);
+        }
+        Ok(read)
     }
 
     /// The functions of a module given as a path or a CID.
@@ -196,6 +220,16 @@ impl Node {
         };
         Ok((cid, self.interface_by_cid(&cid)?))
     }
+}
+
+/// The arguments of a call, read.
+#[derive(Default)]
+struct CallArgs {
+    values: Vec<Ipld>,
+    /// Files: path as written, content.
+    inputs: BTreeMap<String, Cid>,
+    /// Files that are still to be stored.
+    held: Vec<(PathBuf, Cid)>,
 }
 
 impl Prepared {

@@ -10,12 +10,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ipvm_ipld::sealed::{Head, is_frame};
-use ipvm_ipld::{Block, Cid, Ipld, Limits, cbor, codec, links_of_value};
+use ipvm_ipld::{Block, Cid, Ipld, Limits, cbor, codec, links, links_of_value};
 use ipvm_store::{NewReceipt, PinKind, ReceiptId, ReceiptKeys, StoredReceipt};
 use ipvm_ucan::{Did, Receipt};
 use ipvm_workflow::{Plan, Secrecy, Secrets, TaskParts};
 
-use crate::add::{AddOptions, Added, Adding, hash_file};
+use crate::add::{AddOptions, Added, Adding, BlockWriter, hash_file};
 use crate::memo::is_reusable;
 use crate::vault::Vault;
 use crate::{Node, NodeError};
@@ -353,7 +353,42 @@ impl Node {
                 return Err(NodeError::Changed(path.clone()));
             }
         }
-        Ok(())
+        let files: HashSet<&Cid> = held.iter().map(|(_, cid)| cid).collect();
+        used.retain(|cid| !files.contains(cid) && !secret.open.contains(cid));
+        used.iter().try_for_each(|cid| self.seal_copy(cid))
+    }
+
+    /// Seals a copy of content that is here openly and that secret work names. What nobody else names would be collected,
+    /// since what is sealed does not say openly what it needs.
+    fn seal_copy(&self, root: &Cid) -> Result<(), NodeError> {
+        let vault = self.vault()?;
+        if self.store().has(&vault.name(root))? {
+            return Ok(());
+        }
+        let mut found = Vec::new();
+        let mut seen = HashSet::from([*root]);
+        let mut pending = vec![*root];
+        while let Some(cid) = pending.pop() {
+            let Some(data) = self.open_block(&cid)? else {
+                continue;
+            };
+            // What a receipt refers to is kept by what keeps the receipt.
+            let is_receipt =
+                cid.codec() == codec::DAG_CBOR && self.store().receipt(&cid)?.is_some();
+            if !is_receipt {
+                let below = links(&cid, &data).unwrap_or_default();
+                pending.extend(below.into_iter().filter(|cid| seen.insert(*cid)));
+            }
+            found.push(cid);
+        }
+        // The root comes last: once it is there, all of it is.
+        let mut writer = BlockWriter::of(self.store(), Some(vault));
+        for cid in found.iter().rev() {
+            let data = self.open_block(cid)?.ok_or(NodeError::NoBlock(*cid))?;
+            let block = Block::verify(*cid, data);
+            writer.push(block.map_err(|error| NodeError::Internal(error.to_string()))?)?;
+        }
+        writer.finish().map(drop)
     }
 }
 

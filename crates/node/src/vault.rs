@@ -100,13 +100,16 @@ impl Vault {
         )
     }
 
-    /// The names under which things are kept.
+    /// The names under which things are kept: each once, in an order that says nothing of theirs.
     pub(crate) fn names_of(&self, cids: &[Cid], open: &HashSet<Cid>) -> Vec<Cid> {
         let name = |cid: &Cid| match open.contains(cid) {
             true => *cid,
             false => self.name(cid),
         };
-        cids.iter().map(name).collect()
+        let mut names: Vec<Cid> = cids.iter().map(name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// Seals a block or a receipt under its own name; the rest of `head` is up to the caller.
@@ -222,7 +225,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use ipvm_ipld::cid_of;
+    use ipvm_ipld::{Ipld, cbor, cid_of};
+    use ipvm_workflow::CHUNK_BYTES;
 
     fn vault(seed: u8) -> Vault {
         Vault::of_secret(&[seed; KEY_BYTES])
@@ -325,6 +329,35 @@ mod tests {
     fn links_are_named_as_they_are_kept() {
         let (open, secret) = (cid_of(codec::RAW, b"module"), cid_of(codec::RAW, b"input"));
         let names = vault(1).names_of(&[open, secret], &HashSet::from([open]));
-        assert_eq!(names, [open, vault(1).name(&secret)]);
+        let expect = HashSet::from([open, vault(1).name(&secret)]);
+        assert_eq!(HashSet::from_iter(names), expect);
+    }
+
+    /// Breaks: the open part would tell in which order a file has its pieces, and which of them are equal.
+    #[test]
+    fn links_come_once_and_in_no_order() {
+        let links: Vec<Cid> = (0..100_u8).map(|n| cid_of(codec::RAW, &[n])).collect();
+        let twice: Vec<Cid> = links.iter().rev().chain(&links).copied().collect();
+        let mine = vault(1);
+        let names = |cids: &[Cid]| mine.names_of(cids, &HashSet::new());
+        assert_eq!(names(&twice), names(&links));
+        let as_given: Vec<Cid> = links.iter().map(|link| mine.name(link)).collect();
+        assert_ne!(names(&links), as_given);
+    }
+
+    /// Breaks: a workflow that is within its limits could not be secret, for the store would refuse its blocks.
+    #[test]
+    fn the_largest_chunk_fits_when_it_is_sealed() {
+        // Nothing has more links for its size; of open ones the frame says most.
+        let link = |n: u64| Ipld::Link(cid_of(codec::RAW, &n.to_be_bytes()));
+        let links: Vec<Ipld> = (0..CHUNK_BYTES as u64 / 41).map(link).collect();
+        let block = cbor::encode_block(&Ipld::List(links)).unwrap();
+        assert!(block.data().len().abs_diff(CHUNK_BYTES) < 100);
+        let found = ipvm_ipld::links(block.cid(), block.data()).unwrap();
+        for open in [HashSet::new(), HashSet::from_iter(found)] {
+            let sealed = vault(1).seal_block(&block, &open).unwrap();
+            assert!(sealed.data().len() <= ipvm_store::BLOCK_BYTES_MAX);
+            assert_eq!(vault(1).open(sealed.data()).as_ref(), Some(&block));
+        }
     }
 }

@@ -5,13 +5,15 @@ use std::io;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use ipvm_ipld::{Cid, Ipld};
+use ipvm_ipld::{Cid, Ipld, cbor};
 use ipvm_node::{
-    Access, AddOptions, Asking, Bounds, Cancel, Foreign, Node, NodeError, PrepareError, Progress,
-    RunOptions, WhichKey, Why,
+    Access, AddOptions, Asking, Bounds, Cancel, Foreign, Keep, Node, NodeError, PrepareError,
+    Progress, RunOptions, WhichKey, Why,
 };
+use ipvm_store::Batch;
 use ipvm_testkit::{CALC, Folder, component};
 use ipvm_ucan::{Encoding, Kind};
+use ipvm_workflow::content::MAX_VALUE_BYTES;
 
 use crate::helpers::{open, prepare, results, run, run_with, step, workflow};
 
@@ -261,6 +263,46 @@ fn a_new_key_opens_what_the_old_one_sealed() {
     assert_eq!((again.executed, again.reused), (0, 3));
     let summary = node.verify_store(&mut |_| ()).unwrap();
     assert_eq!(summary.damage, 0);
+}
+
+/// Breaks: what can be a result in the open could not be one when it is sealed, or be lost.
+#[test]
+fn a_sealed_value_may_be_as_large_as_an_open_one() {
+    let folder = folder(SECRET);
+    let mut node = open(&folder.home());
+    for (bytes, fits) in [(MAX_VALUE_BYTES, true), (MAX_VALUE_BYTES + 1, false)] {
+        // A map of one entry: its key, and a text with its length before it.
+        let value = Ipld::Map([("k".to_owned(), "x".repeat(bytes - 8).into())].into());
+        let block = cbor::encode_block(&value).unwrap();
+        assert_eq!(block.data().len(), bytes);
+        let cid = *block.cid();
+        let mut out = |secret: bool| {
+            let mut batch = Batch::new();
+            batch.block(block.clone());
+            node.store().commit(batch).unwrap();
+            folder.write(
+                "workflow.yaml",
+                workflow(&format!(
+                    "  t: {{ mod: calc.wasm, fun: echo-pairs, args: [{{link: {cid}}}], config: {{secret: {secret}}} }}\n"
+                )),
+            );
+            let report = run(&node, &folder);
+            assert_eq!((report.secret, report.executed), (secret, 1));
+            // What only secret work names is collected, and its sealed copy is not.
+            node.gc(Keep::All, false, &mut |_, _| ()).unwrap();
+            assert_eq!(node.store().has(&cid).unwrap(), !secret);
+            assert_eq!(node.block(&cid).unwrap().as_deref(), Some(block.data()));
+            results(&node, &report)["t"].clone()
+        };
+        let sealed = out(true);
+        assert_eq!(sealed, out(false), "{bytes} bytes");
+        let said = if fits {
+            cid.to_string()
+        } else {
+            "too large".to_owned()
+        };
+        assert!(sealed.contains(&said), "{sealed} with {bytes} bytes");
+    }
 }
 
 /// Breaks: with a damaged key file, secrets would be computed anew under another key without a word, as if they had
