@@ -187,7 +187,7 @@ impl SmtpAccount {
                 what: "needs a secret beside it, and a secret needs a user".to_owned(),
             });
         }
-        Ok(())
+        crate::smtp::check_account(self)
     }
 }
 

@@ -50,6 +50,7 @@ mod guard;
 mod http;
 mod net;
 mod request;
+mod smtp;
 mod tls;
 
 pub use account::{
@@ -155,6 +156,7 @@ pub fn provider_for(command: &Command, args: &BTreeMap<String, Ipld>) -> Option<
 /// All providers. The threads and the trusted certificates behind them are made at first use.
 pub struct Effects {
     http: http::Http,
+    smtp: smtp::Smtp,
     file: file::File,
     none: NotOffered,
 }
@@ -165,7 +167,8 @@ impl Effects {
     pub fn new() -> Self {
         let engine = Arc::new(engine::Engine::default());
         Self {
-            http: http::Http::new(engine),
+            http: http::Http::new(Arc::clone(&engine)),
+            smtp: smtp::Smtp::new(engine),
             file: file::File,
             none: NotOffered,
         }
@@ -177,7 +180,8 @@ impl Effects {
         match kind {
             Kind::Http => &self.http,
             Kind::File => &self.file,
-            Kind::Smtp | Kind::Dns | Kind::Ipfs => &self.none,
+            Kind::Smtp => &self.smtp,
+            Kind::Dns | Kind::Ipfs => &self.none,
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::engine::Left;
 use crate::fault::{Fault, Problem};
 use crate::guard::Grants;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -105,63 +106,125 @@ pub(crate) async fn encrypt(
     stream: TcpStream,
     host: &str,
     config: Arc<ClientConfig>,
-) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Fault> {
+) -> Result<Stream, Fault> {
     let failed = |error: String| {
         Fault::not_done("tls", format!("no encrypted connection to {host}: {error}"))
     };
     let name = ServerName::try_from(host.to_owned()).map_err(|error| failed(error.to_string()))?;
-    TlsConnector::from(config)
+    let stream = TlsConnector::from(config)
         .connect(name, stream)
         .await
-        .map_err(|error| failed(error.to_string()))
+        .map_err(|error| failed(error.to_string()))?;
+    Ok(Stream::Tls(Box::new(stream)))
 }
 
-/// A connection, encrypted or not, that tells [`Left`] once a byte was given to it.
+/// A connection, encrypted or not.
+#[derive(Debug)]
 pub(crate) enum Stream {
-    Plain(TcpStream, Left),
-    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>, Left),
+    Plain(TcpStream),
+    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
 }
 
-impl AsyncRead for Stream {
+/// What has to be written before the far side may act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trigger {
+    /// Any byte.
+    Anything,
+    /// The line with a single dot that ends a mail (RFC 5321, section 4.1.1.4). Inside a mail dots are doubled, and no
+    /// command is a dot, so it is written once.
+    MailEnd,
+}
+
+const MAIL_END: [u8; 5] = *b"\r\n.\r\n";
+
+/// A connection that tells [`Left`] once its trigger was written.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    stream: Stream,
+    trigger: Trigger,
+    left: Left,
+    /// The last bytes that were written.
+    tail: [u8; MAIL_END.len()],
+}
+
+impl Wire {
+    pub(crate) fn new(stream: Stream, trigger: Trigger, left: Left) -> Self {
+        Self {
+            stream,
+            trigger,
+            left,
+            tail: [0; MAIL_END.len()],
+        }
+    }
+
+    pub(crate) fn is_encrypted(&self) -> bool {
+        matches!(self.stream, Stream::Tls(_))
+    }
+
+    pub(crate) fn into_stream(self) -> Stream {
+        self.stream
+    }
+
+    /// These bytes may be on their way.
+    fn gone(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.tail.rotate_left(1);
+            if let Some(last) = self.tail.last_mut() {
+                *last = *byte;
+            }
+            if self.trigger == Trigger::Anything || self.tail == MAIL_END {
+                self.left.set();
+                return;
+            }
+        }
+    }
+}
+
+impl AsyncRead for Wire {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream, _) => Pin::new(stream).poll_read(context, buffer),
-            Self::Tls(stream, _) => Pin::new(stream).poll_read(context, buffer),
+    ) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for Wire {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        let (written, left) = match self.get_mut() {
-            Self::Plain(stream, left) => (Pin::new(stream).poll_write(context, bytes), left),
-            Self::Tls(stream, left) => (Pin::new(stream).poll_write(context, bytes), left),
+    ) -> Poll<io::Result<usize>> {
+        let wire = self.get_mut();
+        let (written, when_failed) = match &mut wire.stream {
+            Stream::Plain(stream) => (Pin::new(stream).poll_write(context, bytes), 0),
+            // It may have sent a part, of which it does not tell once the next part fails.
+            Stream::Tls(stream) => (Pin::new(stream).poll_write(context, bytes), bytes.len()),
         };
-        if matches!(written, Poll::Ready(Ok(1..))) {
-            left.set();
-        }
+        let taken = match &written {
+            Poll::Pending => 0,
+            Poll::Ready(Ok(taken)) => *taken,
+            Poll::Ready(Err(_)) => when_failed,
+        };
+        wire.gone(bytes.get(..taken).unwrap_or_default());
         written
     }
 
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream, _) => Pin::new(stream).poll_flush(context),
-            Self::Tls(stream, _) => Pin::new(stream).poll_flush(context),
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream, _) => Pin::new(stream).poll_shutdown(context),
-            Self::Tls(stream, _) => Pin::new(stream).poll_shutdown(context),
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::engine::Left;
 use crate::fault::{Fault, Problem};
 use crate::http::USER_AGENT;
 use crate::http::origin::Gate;
-use crate::net;
+use crate::net::Wire;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
@@ -29,7 +29,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// A connection to a server that may be asked.
 pub(crate) struct Connection {
-    pub(crate) stream: net::Stream,
+    pub(crate) wire: Wire,
     pub(crate) address: SocketAddr,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Sent {
     line: Line,
 }
 
-type Driver = http1::Connection<TokioIo<net::Stream>, Full<Bytes>>;
+type Driver = http1::Connection<TokioIo<Wire>, Full<Bytes>>;
 
 /// The state machine of a connection. It is driven by whoever waits for it and by nobody else, so that nothing moves any
 /// more once they stop waiting.
@@ -94,7 +94,7 @@ impl Exchange {
         let (mut sender, driver) = http1::Builder::new()
             .max_buf_size(MAX_HEAD_BYTES)
             .max_headers(MAX_ANSWER_HEADERS)
-            .handshake(TokioIo::new(connection.stream))
+            .handshake(TokioIo::new(connection.wire))
             .await
             .map_err(|error| left.fault(broken(url, &error)))?;
         let mut line = Line {

@@ -7,7 +7,7 @@ use crate::fault::{Fault, Problem};
 use crate::guard::{Grants, is_public, split_host};
 use crate::http::args::check_url;
 use crate::http::exchange::{Connection, Head};
-use crate::net;
+use crate::net::{self, Stream, Trigger, Wire};
 use data_encoding::BASE64;
 use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, StatusCode};
@@ -74,13 +74,13 @@ impl<'a> Gate<'a> {
         let address = connected.address;
         self.credentials(url, address).map_err(Fault::Refused)?;
         let stream = match encrypt {
-            None => net::Stream::Plain(connected.stream, left.clone()),
-            Some(config) => {
-                let stream = net::encrypt(connected.stream, &host, config).await?;
-                net::Stream::Tls(Box::new(stream), left.clone())
-            }
+            None => Stream::Plain(connected.stream),
+            Some(config) => net::encrypt(connected.stream, &host, config).await?,
         };
-        Ok(Connection { stream, address })
+        Ok(Connection {
+            wire: Wire::new(stream, Trigger::Anything, left.clone()),
+            address,
+        })
     }
 
     /// The header with the credentials, if this URL is to have them.

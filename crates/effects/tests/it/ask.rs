@@ -6,7 +6,11 @@ use ipvm_effects::{
 };
 use ipvm_ipld::{Cid, Ipld, Limits as JsonLimits, cid_of, codec, json};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
+
+/// One for all tests, as a node has one for all its workers.
+static EFFECTS: LazyLock<Effects> = LazyLock::new(Effects::new);
 
 /// The task that all requests of the tests are for.
 pub(crate) fn task() -> Cid {
@@ -45,7 +49,7 @@ impl<'a> Ask<'a> {
         let command = self.command.parse().unwrap();
         let kind = provider_for(&command, &self.args).unwrap_or(self.account.kind());
         work(
-            &Effects::new(),
+            &EFFECTS,
             kind,
             &Request {
                 task: &task(),

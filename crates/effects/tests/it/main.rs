@@ -14,5 +14,7 @@ mod http_faults;
 mod http_server;
 mod offered;
 mod raw;
+mod smtp;
+mod smtp_server;
 mod ssrf;
 mod tls;
