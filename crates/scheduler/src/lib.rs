@@ -30,6 +30,7 @@
 //! ```
 
 mod dag;
+pub mod effort;
 mod machine;
 mod run;
 
@@ -56,6 +57,8 @@ pub enum Verdict {
     Ok,
     /// Every step has a receipt, at least one `error`.
     Error,
+    /// Of some step it is not known whether it was done, and nothing else can go on.
+    InDoubt,
     /// The run was stopped; steps without a receipt remain.
     Stopped,
 }
@@ -98,6 +101,13 @@ pub enum Event {
         /// Its branch.
         ending: Ending,
     },
+    /// Whether a step that was executed has had its effect is not known: it has no receipt, and what awaits it waits on.
+    Doubted {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: u32,
+    },
     /// No further step of this run is to be started; what is under way reports in first.
     Stop {
         /// The run.
@@ -128,7 +138,7 @@ pub enum Command {
         /// The step, all of whose promises are met.
         step: u32,
     },
-    /// Do the work; answer with [`Event::Computed`] and [`Event::Ended`] or, after a stop, [`Event::Abandoned`].
+    /// Do the work; answer with [`Event::Computed`] and [`Event::Ended`], [`Event::Doubted`] or, after a stop, [`Event::Abandoned`].
     Execute {
         /// The run.
         run: RunId,

@@ -95,6 +95,13 @@ impl Scheduler {
                 self.run_mut(run)?.set(step, State::Abandoned);
                 self.finish_if_over(run, &mut commands);
             }
+            Event::Doubted { run, step } => {
+                self.expect(run, step, "doubted", |state| state == State::Executing)?;
+                self.leave(run);
+                self.run_mut(run)?.doubt(step);
+                self.take_turn(run);
+                self.finish_if_over(run, &mut commands);
+            }
             Event::Stop { run } => {
                 self.run_mut(run)?.stopped = true;
                 self.finish_if_over(run, &mut commands);

@@ -25,6 +25,8 @@ pub(crate) enum State {
     Computed(Ending),
     /// Its receipt is on record.
     Ended(Ending),
+    /// Whether it was done is not known.
+    Doubted,
     /// Given up after a stop.
     Abandoned,
 }
@@ -40,6 +42,7 @@ impl State {
             Self::Settling => "being settled",
             Self::Computed(_) => "computed",
             Self::Ended(_) => "ended",
+            Self::Doubted => "in doubt",
             Self::Abandoned => "abandoned",
         }
     }
@@ -70,6 +73,7 @@ pub(crate) struct Run {
     pub(crate) ticket: Option<Ticket>,
     ended: usize,
     errors: usize,
+    doubts: usize,
     pub(crate) stopped: bool,
 }
 
@@ -87,6 +91,7 @@ impl Run {
             ticket: None,
             ended: 0,
             errors: 0,
+            doubts: 0,
             stopped: false,
         };
         // Marked first, so that a step that ended is not queued when its inputs are counted.
@@ -150,7 +155,17 @@ impl Run {
             });
         }
         let at_rest = self.under_way == 0 && self.volatile == 0;
-        (self.stopped && at_rest).then_some(Verdict::Stopped)
+        match at_rest {
+            true if self.stopped => Some(Verdict::Stopped),
+            true if self.doubts > 0 && self.queue.is_empty() => Some(Verdict::InDoubt),
+            _ => None,
+        }
+    }
+
+    /// Records that it is not known whether a step was done.
+    pub(crate) fn doubt(&mut self, step: u32) {
+        self.set(step, State::Doubted);
+        self.doubts += 1;
     }
 
     fn mark_ended(&mut self, step: u32, ending: Ending) {
