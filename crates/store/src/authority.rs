@@ -66,7 +66,7 @@ fn one(conn: &Connection, change: &AuthorityChange) -> rusqlite::Result<()> {
 }
 
 /// Guards a row: the hash of its fields, each with its length before it.
-fn sum(fields: &[&str]) -> Vec<u8> {
+pub(crate) fn sum(fields: &[&str]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for field in fields {
         bytes.extend_from_slice(&(field.len() as u64).to_be_bytes());

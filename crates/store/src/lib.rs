@@ -48,6 +48,7 @@ mod finding;
 mod gc;
 mod ids;
 mod index;
+mod journal;
 mod key;
 mod limits;
 mod lock;
@@ -90,7 +91,7 @@ pub use snapshot::Snapshot;
 pub use store::Store;
 pub use tokens::{ReceiptRefs, Tokens};
 pub use types::{
-    Batch, Former, KeysOf, Name, NewReceipt, NewRun, NewToken, OnDurable, Pin, PinKind, ReceiptId,
-    ReceiptKeys, Role, RunFilter, RunId, RunInfo, RunStatus, RunUpdate, Stat, StepInfo,
-    StepReceipt, StepState, StepUpdate, StoredReceipt, StoredToken,
+    Batch, Former, Intent, KeysOf, Name, NewReceipt, NewRun, NewToken, OnDurable, Pin, PinKind,
+    ReceiptId, ReceiptKeys, Recipe, Role, RunFilter, RunId, RunInfo, RunStatus, RunUpdate, Setting,
+    Stat, StepInfo, StepReceipt, StepState, StepUpdate, StoredReceipt, StoredToken, Value,
 };

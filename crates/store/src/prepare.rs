@@ -6,7 +6,8 @@ use crate::key::Keyer;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_ITEMS_MAX, BLOCK_BYTES_MAX, INLINE_BYTES_MAX};
 use crate::tail::KeyRow;
 use crate::types::{
-    AuthorityChange, Batch, NewReceipt, NewRun, PinChange, RunUpdate, StepReceipt, StepUpdate,
+    AuthorityChange, Batch, JournalChange, NewReceipt, NewRun, PinChange, RunUpdate, StepReceipt,
+    StepUpdate,
 };
 use ipvm_ipld::{Block, Cid, codec};
 
@@ -35,6 +36,7 @@ pub(crate) struct Prepared {
     pub(crate) steps: Vec<StepUpdate>,
     pub(crate) pins: Vec<PinChange>,
     pub(crate) authority: Vec<AuthorityChange>,
+    pub(crate) journal: Vec<JournalChange>,
     /// Rows that it writes.
     pub(crate) rows: usize,
     /// Bytes that it holds in memory.
@@ -90,6 +92,7 @@ pub(crate) fn prepare(
         steps: batch.steps,
         pins: batch.pins,
         authority: batch.authority,
+        journal: batch.journal,
         rows,
         bytes,
     })

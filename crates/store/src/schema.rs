@@ -35,7 +35,7 @@ pub(crate) struct Migration {
 }
 
 /// In order: the first leads from layout 1 to layout 2.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         sql: LAYOUT_2,
         stand_in: LAYOUT_2_STAND_IN,
@@ -47,6 +47,10 @@ const MIGRATIONS: [Migration; 3] = [
     Migration {
         sql: LAYOUT_4,
         stand_in: "",
+    },
+    Migration {
+        sql: LAYOUT_5,
+        stand_in: LAYOUT_5_STAND_IN,
     },
 ];
 
@@ -113,6 +117,27 @@ CREATE TEMP TABLE former(did, role, successor, since, sum);
 /// Layout 4: blocks and receipts may be sealed, in the same tables. The number alone is new: whoever does not know it
 /// would take what is sealed for damaged, and collect what it needs.
 const LAYOUT_4: &str = "";
+
+/// Layout 5: effects.
+///
+/// `intent`: tasks that are about to be done, or of which it is not known whether they were. `recipe`: what a run was made
+/// of. `kv`: values that subjects keep. `setting`: which account serves whom, sealed. `sum` guards a row.
+const LAYOUT_5: &str = "
+CREATE TABLE intent(task BLOB PRIMARY KEY, run INTEGER NOT NULL, idx INTEGER NOT NULL, since INTEGER NOT NULL,
+    doubt TEXT, sum BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE recipe(run INTEGER PRIMARY KEY, cid BLOB NOT NULL) STRICT;
+CREATE INDEX recipe_cid ON recipe(cid);
+CREATE TABLE kv(subject TEXT NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL, value BLOB NOT NULL,
+    sum BLOB NOT NULL, PRIMARY KEY(subject, key)) STRICT, WITHOUT ROWID;
+CREATE TABLE setting(name TEXT PRIMARY KEY, since INTEGER NOT NULL, value BLOB NOT NULL, sum BLOB NOT NULL)
+    STRICT, WITHOUT ROWID;
+";
+const LAYOUT_5_STAND_IN: &str = "
+CREATE TEMP TABLE intent(task, run, idx, since, doubt, sum);
+CREATE TEMP TABLE recipe(run, cid);
+CREATE TEMP TABLE kv(subject, key, version, value, sum);
+CREATE TEMP TABLE setting(name, since, value, sum);
+";
 
 /// A number that belongs to the whole store, a row of `fact`. One that has no row is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -68,6 +68,8 @@ pub enum RunStatus {
     Error,
     /// Ended by the user.
     Cancelled,
+    /// Of something that was to be done at most once it is not known whether it was done.
+    InDoubt,
 }
 
 impl RunStatus {
@@ -78,14 +80,20 @@ impl RunStatus {
             Self::Ok => 1,
             Self::Error => 2,
             Self::Cancelled => 3,
+            Self::InDoubt => 4,
         }
     }
 
     /// The inverse of [`RunStatus::code`].
     pub(crate) fn from_code(code: i64) -> Option<Self> {
-        [Self::Running, Self::Ok, Self::Error, Self::Cancelled]
-            .into_iter()
-            .find(|status| status.code() == code)
+        let all = [
+            Self::Running,
+            Self::Ok,
+            Self::Error,
+            Self::Cancelled,
+            Self::InDoubt,
+        ];
+        all.into_iter().find(|status| status.code() == code)
     }
 }
 
@@ -343,6 +351,66 @@ pub(crate) enum AuthorityChange {
     Former(Former),
 }
 
+/// A note that a task is about to be done, which must not be done twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// The task.
+    pub task: Cid,
+    /// The run that is doing it.
+    pub run: RunId,
+    /// The step of that run.
+    pub index: u32,
+    /// Since when, in seconds since the epoch.
+    pub since: i64,
+    /// Why it is not known whether it was done, once that is so.
+    pub doubt: Option<String>,
+}
+
+/// What a run was made of: equal for all runs of the same file with the same inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recipe {
+    /// The run.
+    pub run: RunId,
+    /// The name of what it was made of.
+    pub cid: Cid,
+}
+
+/// A value that a subject keeps under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// Whose it is, as text.
+    pub subject: String,
+    /// Its key.
+    pub key: String,
+    /// Grows with every change.
+    pub version: i64,
+    /// The value's bytes.
+    pub value: Vec<u8>,
+}
+
+/// A setting of this home whose content the store does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name.
+    pub name: String,
+    /// Since when, in seconds since the epoch.
+    pub since: i64,
+    /// Its bytes, as a rule sealed.
+    pub value: Vec<u8>,
+}
+
+/// A change of what is needed to do effects once.
+#[derive(Clone, Debug)]
+pub(crate) enum JournalChange {
+    Intend(Intent),
+    Settle(Cid),
+    Recipe(Recipe),
+    Put(Value),
+    Remove { subject: String, key: String },
+    Set(Setting),
+    Unset(String),
+}
+
 /// A change of the pins.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum PinChange {
@@ -360,6 +428,7 @@ pub struct Batch {
     pub(crate) steps: Vec<StepUpdate>,
     pub(crate) pins: Vec<PinChange>,
     pub(crate) authority: Vec<AuthorityChange>,
+    pub(crate) journal: Vec<JournalChange>,
 }
 
 impl Batch {
@@ -448,6 +517,48 @@ impl Batch {
         self
     }
 
+    /// Notes that a task is about to be done, or why it is in doubt; replaces an earlier note of the task.
+    pub fn intend(&mut self, intent: Intent) -> &mut Self {
+        self.journal.push(JournalChange::Intend(intent));
+        self
+    }
+
+    /// Takes the note of a task away: it is known how it ended.
+    pub fn settle(&mut self, task: Cid) -> &mut Self {
+        self.journal.push(JournalChange::Settle(task));
+        self
+    }
+
+    /// Notes what a run was made of.
+    pub fn recipe(&mut self, recipe: Recipe) -> &mut Self {
+        self.journal.push(JournalChange::Recipe(recipe));
+        self
+    }
+
+    /// Keeps a value under a key, in the place of the one before.
+    pub fn put(&mut self, value: Value) -> &mut Self {
+        self.journal.push(JournalChange::Put(value));
+        self
+    }
+
+    /// Takes the value under a key away, if there is one.
+    pub fn remove(&mut self, subject: String, key: String) -> &mut Self {
+        self.journal.push(JournalChange::Remove { subject, key });
+        self
+    }
+
+    /// Keeps a setting, in the place of the one before.
+    pub fn set(&mut self, setting: Setting) -> &mut Self {
+        self.journal.push(JournalChange::Set(setting));
+        self
+    }
+
+    /// Takes a setting away, if it is there.
+    pub fn unset(&mut self, name: String) -> &mut Self {
+        self.journal.push(JournalChange::Unset(name));
+        self
+    }
+
     /// Whether there is nothing to store.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -464,9 +575,10 @@ impl Batch {
             + self.steps.len()
             + self.pins.len()
             + self.authority.len()
+            + self.journal.len()
     }
 
-    /// Bytes of the blocks, receipts and tokens in it; at most [`BATCH_BYTES_MAX`](crate::BATCH_BYTES_MAX).
+    /// Bytes of the blocks, receipts, tokens and values in it; at most [`BATCH_BYTES_MAX`](crate::BATCH_BYTES_MAX).
     #[must_use]
     pub fn bytes(&self) -> usize {
         let blocks: usize = self.blocks.iter().map(|block| block.data().len()).sum();
@@ -479,7 +591,12 @@ impl Batch {
             AuthorityChange::Token(token) => token.block.data().len(),
             _ => 0,
         });
-        blocks + receipts + tokens.sum::<usize>()
+        let values = self.journal.iter().map(|change| match change {
+            JournalChange::Put(value) => value.value.len(),
+            JournalChange::Set(setting) => setting.value.len(),
+            _ => 0,
+        });
+        blocks + receipts + tokens.sum::<usize>() + values.sum::<usize>()
     }
 }
 

@@ -389,7 +389,7 @@ impl<'v> Verifier<'v> {
         Ok(())
     }
 
-    /// Delegations, revocations, names, former keys and accepted receipts.
+    /// Delegations, revocations, names, former keys, accepted receipts, and what is kept for effects.
     fn authority(&mut self) -> Result<(), StoreError> {
         let store = self.store;
         let mut after = 0;
@@ -412,6 +412,9 @@ impl<'v> Verifier<'v> {
             }
         }
         for read in [store.names().map(drop), store.former().map(drop)] {
+            self.survive(read)?;
+        }
+        for read in store.check_journal() {
             self.survive(read)?;
         }
         for receipt in store.accepted()? {

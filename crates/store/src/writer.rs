@@ -5,6 +5,7 @@ use crate::background::Background;
 use crate::conn::{self, Access, Durability};
 use crate::error::{Context, StoreError};
 use crate::index::Index;
+use crate::journal;
 use crate::limits::COMMIT_OVERHEAD_BYTES;
 use crate::options::Tuning;
 use crate::pins;
@@ -206,6 +207,7 @@ impl Tables<'_> {
         batch.steps.iter().try_for_each(|step| self.step(step))?;
         pins::change(self.conn, &batch.pins).at(self.path, STORING)?;
         authority::change(self.conn, &batch.authority).at(self.path, STORING)?;
+        journal::change(self.conn, &batch.journal).at(self.path, STORING)?;
         sealed::note(self.conn, batch).at(self.path, STORING)
     }
 

@@ -38,7 +38,7 @@ fn files_are_set_up_as_documented() {
         store.main.path(),
         Durability::EveryCommit,
         0x4950_564d,
-        "4",
+        "5",
         FULL,
     );
     check(

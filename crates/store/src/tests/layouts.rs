@@ -19,8 +19,18 @@ fn layout(home: &Path) -> i64 {
         .unwrap()
 }
 
-/// Takes a store back to layout 2, in which the tables of layout 3 are not there.
+/// Takes a store back to layout 3, in which the tables of layout 5 are not there; layout 4 is a number alone.
+fn to_layout_3(home: &Path) {
+    let conn = Connection::open(main_db(home)).unwrap();
+    conn.execute_batch(
+        "DROP TABLE intent; DROP TABLE recipe; DROP TABLE kv; DROP TABLE setting; PRAGMA user_version=3;",
+    )
+    .unwrap();
+}
+
+/// Takes a store back to layout 2, in which the tables of layout 3 are not there either.
 fn to_layout_2(home: &Path) {
+    to_layout_3(home);
     let conn = Connection::open(main_db(home)).unwrap();
     conn.execute_batch(
         "DROP TABLE token; DROP TABLE accepted; DROP TABLE name; DROP TABLE former; PRAGMA user_version=2;",
@@ -123,23 +133,34 @@ fn the_second_layout_is_read_and_brought_to_the_newest() {
     assert_eq!(store.former().unwrap(), []);
 }
 
-/// A store of layout 3 has nothing sealed. Without its own number, what knows no other layout would read what is.
+/// A store of layout 3 has its rights and names, nothing sealed, and nothing about effects. Without the number of layout 4,
+/// what knows no sealed blocks would read what is.
 #[test]
 fn the_third_layout_is_read_and_brought_to_the_newest() {
     let home = tempfile::tempdir().unwrap();
     let (root, alone) = old_store(home.path());
-    drop(Store::open(home.path(), keys_of).unwrap());
-    Connection::open(main_db(home.path()))
-        .unwrap()
-        .pragma_update(None, "user_version", 3)
-        .unwrap();
+    let store = Store::open(home.path(), keys_of).unwrap();
+    let mut batch = Batch::new();
+    batch.name(crate::Name {
+        name: "bob".to_owned(),
+        did: "did:key:b".to_owned(),
+        since: 5,
+    });
+    store.commit(batch).unwrap();
+    drop(store);
+    to_layout_3(home.path());
     let reader = Store::open_read_only(home.path(), keys_of).unwrap();
     assert_all_there(&reader, &[root, alone]);
+    assert_eq!(reader.names().unwrap().len(), 1);
     assert!(!reader.has_sealed().unwrap());
+    assert_eq!(reader.intents(9).unwrap(), []);
+    assert_eq!(reader.latest_of_recipe(&root).unwrap(), None);
     assert_eq!(layout(home.path()), 3, "a reader changes nothing");
     let store = Store::open(home.path(), keys_of).unwrap();
     assert_eq!(layout(home.path()), MAIN_LAYOUT);
     assert_all_there(&store, &[root, alone]);
+    assert_eq!(store.names().unwrap().len(), 1);
+    assert_eq!(store.settings().unwrap(), []);
 }
 
 /// What was added before there were pins has no root; it is pinned, whole files by their root, and not collected.
@@ -223,7 +244,7 @@ fn a_migrated_store_is_like_a_new_one() {
     };
     assert_eq!(tables(old.path()), tables(new.path()));
     assert_eq!(
-        MAIN_LAYOUT, 4,
+        MAIN_LAYOUT, 5,
         "a new layout needs a store of the one before it in the tests"
     );
 }

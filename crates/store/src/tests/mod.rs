@@ -11,6 +11,7 @@ mod files;
 mod fixture;
 mod gc;
 mod graph;
+mod journal;
 mod layouts;
 mod limits;
 mod model;

@@ -126,6 +126,29 @@ fn all() -> Vec<(Failure, &'static str)> {
             Failure::NotOffered { message: message() },
             r#"{"message":"why","reason":"not offered"}"#,
         ),
+        (
+            Failure::Refused {
+                kind: "MatchError".into(),
+                message: message(),
+            },
+            r#"{"kind":"MatchError","message":"why","reason":"refused"}"#,
+        ),
+        (
+            Failure::NotDone {
+                cause: "connection refused".into(),
+                message: message(),
+                attempts: 3,
+            },
+            r#"{"attempts":3,"cause":"connection refused","message":"why","reason":"not done"}"#,
+        ),
+        (
+            Failure::NoAnswer {
+                cause: "timeout".into(),
+                message: message(),
+                attempts: 1,
+            },
+            r#"{"attempts":1,"cause":"timeout","message":"why","reason":"no answer"}"#,
+        ),
     ]
 }
 

@@ -1,0 +1,144 @@
+//! What is needed to do effects once. Without these: a note of a mutation could be lost or changed without a word, and
+//! the mutation be done twice or never be asked about again.
+
+use super::fixture::{keys_of, named, receipt, run};
+use crate::{Batch, Intent, Recipe, RunId, Setting, Store, StoreError, Value};
+use rusqlite::Connection;
+use std::path::Path;
+
+fn commit(store: &Store, fill: impl FnOnce(&mut Batch)) {
+    let mut batch = Batch::new();
+    fill(&mut batch);
+    store.commit(batch).unwrap();
+}
+
+fn intent(task: u64, run: i64, doubt: Option<&str>) -> Intent {
+    Intent {
+        task: named(task),
+        run: RunId(run),
+        index: 3,
+        since: 5,
+        doubt: doubt.map(str::to_owned),
+    }
+}
+
+fn value(key: &str, version: i64, bytes: &[u8]) -> Value {
+    Value {
+        subject: "did:key:a".to_owned(),
+        key: key.to_owned(),
+        version,
+        value: bytes.to_vec(),
+    }
+}
+
+fn filled(home: &Path) -> Store {
+    let store = Store::open(home, keys_of).unwrap();
+    commit(&store, |batch| {
+        batch
+            .intend(intent(1, 2, None))
+            .intend(intent(2, 1, None))
+            .put(value("b", 1, b"one"))
+            .set(Setting {
+                name: "mail".to_owned(),
+                since: 5,
+                value: b"sealed".to_vec(),
+            });
+    });
+    store
+}
+
+#[test]
+fn an_intent_stays_until_it_is_settled_and_goes_with_the_receipt() {
+    let home = tempfile::tempdir().unwrap();
+    let store = filled(home.path());
+    commit(&store, |batch| {
+        batch.intend(intent(2, 1, Some("no answer")));
+    });
+    drop(store);
+    let store = Store::open(home.path(), keys_of).unwrap();
+    assert_eq!(store.intent(&named(1)).unwrap(), Some(intent(1, 2, None)));
+    let doubted = intent(2, 1, Some("no answer"));
+    assert_eq!(
+        store.intents(9).unwrap(),
+        [doubted, intent(1, 2, None)],
+        "in the order of runs"
+    );
+    commit(&store, |batch| {
+        batch.receipt(receipt(7, 1, 7));
+        batch.settle(named(1));
+    });
+    assert_eq!(store.intent(&named(1)).unwrap(), None);
+    assert_eq!(store.intents(9).unwrap().len(), 1);
+}
+
+#[test]
+fn the_newest_run_of_a_recipe_is_found() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path(), keys_of).unwrap();
+    for recipe in [8, 8, 9] {
+        let id = store.new_run_id();
+        commit(&store, |batch| {
+            batch.run(run(id, 1)).recipe(Recipe {
+                run: id,
+                cid: named(recipe),
+            });
+        });
+    }
+    assert_eq!(store.latest_of_recipe(&named(8)).unwrap(), Some(RunId(2)));
+    assert_eq!(store.latest_of_recipe(&named(7)).unwrap(), None);
+}
+
+#[test]
+fn values_and_settings_are_replaced_and_removed() {
+    let home = tempfile::tempdir().unwrap();
+    let store = filled(home.path());
+    commit(&store, |batch| {
+        batch.put(value("b", 2, b"two")).put(value("a%", 1, b""));
+        batch.put(value("a_", 1, b""));
+        batch.unset("mail".to_owned());
+    });
+    assert_eq!(
+        store.value("did:key:a", "b").unwrap(),
+        Some(value("b", 2, b"two"))
+    );
+    assert_eq!(store.value("did:key:b", "b").unwrap(), None);
+    let keys = |prefix, after| store.value_keys("did:key:a", prefix, after, 9).unwrap();
+    assert_eq!(keys("", ""), ["a%", "a_", "b"]);
+    assert_eq!(keys("a%", ""), ["a%"], "a prefix is no pattern");
+    assert_eq!(keys("", "a%"), ["a_", "b"]);
+    commit(&store, |batch| {
+        batch.remove("did:key:a".to_owned(), "b".to_owned());
+    });
+    assert_eq!(store.value("did:key:a", "b").unwrap(), None);
+    assert_eq!(store.settings().unwrap(), []);
+}
+
+#[test]
+fn a_changed_row_is_an_error_and_never_an_answer() {
+    let changes = [
+        "UPDATE intent SET run = 7 WHERE idx = 3",
+        "UPDATE intent SET doubt = 'x'",
+        "UPDATE kv SET value = x'00'",
+        "UPDATE kv SET version = 9",
+        "UPDATE setting SET value = x'00'",
+    ];
+    for sql in changes {
+        let home = tempfile::tempdir().unwrap();
+        let store = filled(home.path());
+        drop(store);
+        let conn = Connection::open(home.path().join("store").join("main.db")).unwrap();
+        assert!(conn.execute(sql, []).unwrap() > 0, "{sql}");
+        drop(conn);
+        let store = Store::open(home.path(), keys_of).unwrap();
+        let reads = [
+            store.intents(9).map(drop),
+            store.value("did:key:a", "b").map(drop),
+            store.settings().map(drop),
+        ];
+        let damaged = reads
+            .iter()
+            .filter(|read| matches!(read, Err(StoreError::Damaged { .. })));
+        assert_eq!(damaged.count(), 1, "{sql}");
+        assert!(store.verify(&mut |_| ()).unwrap().damage > 0, "{sql}");
+    }
+}
