@@ -1,8 +1,10 @@
 //! The words of the command line. What scripts may rely on is in the help texts: each verb has an example.
 
 mod authority;
+pub(crate) mod provider;
 
 pub(crate) use authority::{KeyName, Name, Ucan};
+pub(crate) use provider::Provider;
 
 use crate::units;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -53,6 +55,8 @@ pub(crate) enum Verb {
     Receipt(Receipt),
     #[command(subcommand)]
     Workflow(Workflow),
+    #[command(subcommand)]
+    Provider(Provider),
     #[command(subcommand)]
     Key(Key),
     #[command(subcommand)]
@@ -363,11 +367,47 @@ pub(crate) enum Workflow {
         #[arg(long)]
         json: bool,
     },
+    /// What was to be done at most once, and of which it is not known whether it was.
+    #[command(subcommand)]
+    Doubt(Doubt),
     /// Cancel an unfinished run. A process that works on it stops.
     #[command(after_help = "Example:\n  ipvm workflow cancel thumbnails")]
     Cancel {
         /// CID of the workflow or the run, the first 8 characters or more of it, or the workflow's name (its latest run).
         id: String,
+    },
+}
+
+/// Doubts: a crash, or a connection that broke, after an effect had left.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Doubt {
+    /// List them.
+    #[command(after_help = "Example:\n  ipvm workflow doubt list --json | jq -r '.[].task'")]
+    List {
+        /// Print them as one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say whether it was done, after looking at the far side. Then run the workflow again: it goes on.
+    #[command(
+        after_help = "Examples:\n  ipvm workflow doubt resolve bafyreib --done\n  ipvm workflow doubt resolve bafyreib --not-done"
+    )]
+    Resolve {
+        /// CID of the task, or the first 8 characters or more of it.
+        task: String,
+        /// It was done: a receipt says so, and it is never done again.
+        #[arg(
+            long,
+            conflicts_with = "not_done",
+            required_unless_present = "not_done"
+        )]
+        done: bool,
+        /// Its result, for the tasks that await it.
+        #[arg(long, value_name = "JSON", default_value = "null", requires = "done")]
+        result: String,
+        /// It was not done: the next run of the workflow does it.
+        #[arg(long)]
+        not_done: bool,
     },
 }
 

@@ -19,6 +19,8 @@ pub(crate) enum Code {
     Usage = 2,
     /// Refused: no authority.
     Refused = 3,
+    /// It is not known whether something was done.
+    InDoubt = 4,
     /// Interrupted by the user.
     Interrupted = 130,
 }

@@ -176,7 +176,12 @@ pub(crate) fn summary(report: &RunReport) -> String {
         count(report.executed),
         count(report.reused)
     ));
-    for (status, word) in [(Status::Error, "failed"), (Status::Pending, "pending")] {
+    let counts = [
+        (Status::Error, "failed"),
+        (Status::InDoubt, "in doubt"),
+        (Status::Pending, "pending"),
+    ];
+    for (status, word) in counts {
         let n = report.steps.count(status) as u64;
         if n > 0 {
             line.push_str(&format!(", {} {word}", count(n)));

@@ -154,7 +154,7 @@ fn differs_from_workflow(run: &RunInfo, plan: &Plan, steps: &[StepInfo]) -> Opti
     let fits = match run.status {
         RunStatus::Ok => is_over && !failed,
         RunStatus::Error => is_over && failed,
-        RunStatus::Running | RunStatus::Cancelled => true,
+        RunStatus::Running | RunStatus::Cancelled | RunStatus::InDoubt => true,
     };
     if usize::try_from(run.tasks).ok() != Some(tasks) || steps.len() > tasks {
         Some("its number of tasks is not that of its workflow".to_owned())

@@ -57,6 +57,30 @@ impl Node {
         found.ok_or_else(|| self.absent(cid))
     }
 
+    /// All bytes of a file or raw block, for the work of a step, if there are at most `limit`.
+    pub(crate) fn bytes_for(
+        &self,
+        cid: &Cid,
+        limit: u64,
+        secret: bool,
+    ) -> Result<Vec<u8>, NodeError> {
+        let mut get = |cid: &Cid| self.block_for(cid, secret);
+        let size = unixfs::size(cid, &mut get)?;
+        if size > limit {
+            return Err(NodeError::Content(format!(
+                "{cid} has {size} bytes, more than the {limit} that may be sent"
+            )));
+        }
+        let mut bytes = Vec::new();
+        let mut get = |cid: &Cid| self.block_for(cid, secret);
+        let mut sink = |piece: &[u8]| -> Result<(), NodeError> {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        };
+        unixfs::export(cid, &mut get, &mut sink)?;
+        Ok(bytes)
+    }
+
     pub(crate) fn block_or_missing(&self, cid: &Cid) -> Result<Vec<u8>, NodeError> {
         self.block(cid)?.ok_or_else(|| self.absent(cid))
     }

@@ -232,6 +232,7 @@ impl Node {
                 plan: Arc::new(plan),
                 records,
                 because,
+                doubts: self.doubts_of(run.id)?,
                 open: run.secret.then_some(open),
             },
         };
@@ -365,6 +366,7 @@ fn run_info(run: ipvm_store::RunInfo) -> Option<RunInfo> {
             RunStatus::Ok => RunState::Ok,
             RunStatus::Error => RunState::Error,
             RunStatus::Cancelled => RunState::Cancelled,
+            RunStatus::InDoubt => RunState::InDoubt,
         },
         started: run.started,
         tasks: u64::from(run.tasks),

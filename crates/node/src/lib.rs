@@ -27,6 +27,7 @@ mod car;
 mod check;
 mod content;
 mod crew;
+mod effects;
 mod error;
 mod explain;
 mod export;
@@ -63,12 +64,17 @@ pub use car::{Exported, Imported};
 mod crash;
 
 pub use check::Verified;
+pub use effects::{AccountInfo, Doubt, Serving, Settlement};
 pub use error::{NodeError, OverLimit, PrepareError};
 pub use explain::{Difference, Explanation, Why};
 pub use export::Archived;
 pub use folder::{Item, Listed, Located, MAX_PATH_DEPTH};
 pub use housekeeping::{Collected, GivenUp, Keep, LIMIT_BYTES_MIN, Usage};
 pub use import::import_home;
+pub use ipvm_effects::{
+    Account, DnsAccount, FileAccount, HttpAccount, HttpAuth, IpfsAccount, Kind as AccountKind,
+    Secret as AccountSecret, SmtpAccount, SmtpTls, TsigAlgorithm,
+};
 pub use ipvm_store::{GcPart, Pin, PinKind};
 pub use ipvm_wasm::{Cancel, Log, Stream};
 pub use keys::AskPassphrase;

@@ -43,6 +43,8 @@ pub(crate) struct Core {
     engine: OnceLock<Engine>,
     /// One that leaves no compiled modules behind, for modules that are secret.
     secret_engine: OnceLock<Engine>,
+    /// Those who perform effects.
+    effects: OnceLock<ipvm_effects::Effects>,
     compiler: Compiler,
     access: Access,
     clock: Clock,
@@ -95,6 +97,7 @@ impl Node {
             store,
             engine: OnceLock::new(),
             secret_engine: OnceLock::new(),
+            effects: OnceLock::new(),
             compiler: Compiler::InProcess,
             access,
             clock: Arc::new(system_time),
@@ -216,6 +219,11 @@ impl Node {
     pub(crate) fn engine(&self) -> Result<&Engine, NodeError> {
         let cache = self.core.home.cache().join("modules");
         self.start(&self.core.engine, Some(cache))
+    }
+
+    /// Those who perform effects, made at first use.
+    pub(crate) fn effects(&self) -> &ipvm_effects::Effects {
+        self.core.effects.get_or_init(ipvm_effects::Effects::new)
     }
 
     /// The engine for modules that are secret.

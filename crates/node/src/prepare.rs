@@ -5,15 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ipvm_ipld::{Cid, Ipld};
+use ipvm_ipld::{Cid, Ipld, Limits, cbor};
+use ipvm_store::RunStatus;
 use ipvm_wasm::{Interface, Type};
 use ipvm_workflow::author::{self, Output};
-use ipvm_workflow::{Config, Plan, Secrecy, Step, Task, WASM_RUN, WasmCall, Workflow};
+use ipvm_workflow::{Config, NONCE_BYTES, Plan, Secrecy, Step, Task, WASM_RUN, WasmCall, Workflow};
 
 use crate::add::hash_file;
 use crate::arguments::{explain, parse_argument};
 use crate::error::PrepareError;
 use crate::home::fill_random;
+use crate::secret::Secret;
 use crate::sources::NodeSources;
 use crate::{Node, NodeError};
 
@@ -26,6 +28,8 @@ pub struct FileRequest {
     pub set: Vec<(String, String)>,
     /// Folders, besides the file's own, that it may read.
     pub allow: Vec<PathBuf>,
+    /// Whether a new run is wanted, with effects of its own, although an equal one is on record.
+    pub again: bool,
 }
 
 /// A single function to be called.
@@ -63,6 +67,8 @@ pub struct Prepared {
     pub inputs: BTreeMap<String, Cid>,
     /// Which steps are secret, and what makes them so.
     pub secrecy: Arc<Secrecy>,
+    /// Of a file with effects: what is equal for all its runs with the same inputs.
+    pub recipe: Option<Cid>,
 }
 
 impl Node {
@@ -77,32 +83,29 @@ impl Node {
             text: String::from_utf8_lossy(text).into_owned(),
             diagnostics,
         };
-        let document = author::parse(&bytes).map_err(|found| invalid(found, &bytes))?;
-        let mut nonce = [0; ipvm_workflow::NONCE_BYTES];
-        fill_random(&mut nonce)?;
-        let sets = request.set.iter();
-        let settings = author::Settings {
-            owner: self.owner().clone(),
-            nonce,
-            sets: sets
-                .map(|(key, value)| author::Set {
-                    key: key.clone(),
-                    value: value.clone(),
-                })
-                .collect(),
+        let compile = |nonce: Nonce| -> Result<(author::Compiled, Secret), PrepareError> {
+            let document = author::parse(&bytes).map_err(|found| invalid(found, &bytes))?;
+            let settings = self.settings(request, nonce);
+            // What may be secret must not be written before it is known whether it is.
+            let hold = document.may_have_secrets()
+                || self.store().has_sealed().map_err(NodeError::from)?;
+            let folder = folder_of(&request.file);
+            let mut sources = NodeSources::new(self, folder, &request.allow, hold)?;
+            let compiled = author::compile(document, &settings, &mut sources)
+                .map_err(|found| invalid(found, &bytes))?;
+            let secret = self.secret_of(&compiled.plan)?;
+            self.store_inputs(&sources.held(), &compiled.plan, &secret)?;
+            Ok((compiled, secret))
         };
-        let folder = match request.file.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        // What may be secret must not be written before it is known whether it is.
-        let hold =
-            document.may_have_secrets() || self.store().has_sealed().map_err(NodeError::from)?;
-        let mut sources = NodeSources::new(self, folder, &request.allow, hold)?;
-        let compiled = author::compile(document, &settings, &mut sources)
-            .map_err(|found| invalid(found, &bytes))?;
-        let secret = self.secret_of(&compiled.plan)?;
-        self.store_inputs(&sources.held(), &compiled.plan, &secret)?;
+        // With a nonce that no run has: equal for all runs of the same file with the same inputs.
+        let (mut compiled, mut secret) = compile([0; NONCE_BYTES])?;
+        let mut recipe = None;
+        if !compiled.plan.head().nonce.is_empty() {
+            let name = compiled.plan.cid();
+            let nonce = self.run_nonce(&compiled.plan, &secret, request.again)?;
+            (compiled, secret) = compile(nonce)?;
+            recipe = Some(name);
+        }
         let stem = request
             .file
             .file_stem()
@@ -127,7 +130,50 @@ impl Node {
                 .collect(),
             secrecy: Arc::new(secret.secrecy),
             plan: Arc::new(compiled.plan),
+            recipe,
         })
+    }
+
+    fn settings(&self, request: &FileRequest, nonce: Nonce) -> author::Settings {
+        let sets = request.set.iter();
+        author::Settings {
+            owner: self.owner().clone(),
+            nonce,
+            sets: sets
+                .map(|(key, value)| author::Set {
+                    key: key.clone(),
+                    value: value.clone(),
+                })
+                .collect(),
+        }
+    }
+
+    /// The nonce of the run that a file with effects asks for: that of its latest run while there is something left to do
+    /// in it, or if it changed the world and no new run is asked for; else a new one.
+    fn run_nonce(&self, recipe: &Plan, secret: &Secret, again: bool) -> Result<Nonce, NodeError> {
+        let draw = || {
+            let mut nonce = [0; NONCE_BYTES];
+            fill_random(&mut nonce)?;
+            Ok(nonce)
+        };
+        let name = self.kept_name(&recipe.cid(), secret)?;
+        let latest = self.store().latest_of_recipe(&name)?;
+        let latest = latest.map(|id| self.store().run(id)).transpose()?.flatten();
+        let Some(run) = latest.filter(|_| !again) else {
+            return draw();
+        };
+        let is_over = matches!(run.status, RunStatus::Ok | RunStatus::Error);
+        let writes = (0..recipe.len() as u32).any(|step| recipe.class(step).writes());
+        if is_over && !writes {
+            return draw();
+        }
+        let root = self.block_or_missing(&self.true_cid(&run.workflow)?)?;
+        let nonce = cbor::entry(&root, "nonce").map(|nonce| cbor::decode(nonce, Limits::default()));
+        let damaged = || NodeError::Internal(format!("run {} has no nonce", run.id));
+        match nonce.transpose()? {
+            Some(Ipld::Bytes(bytes)) => bytes.try_into().map_err(|_| damaged()),
+            _ => Err(damaged()),
+        }
     }
 
     /// Makes a workflow of one step out of a function and its arguments.
@@ -245,6 +291,7 @@ impl Prepared {
             outputs: Vec::new(),
             inputs: BTreeMap::new(),
             secrecy: Arc::default(),
+            recipe: None,
             plan: Arc::new(plan),
         }
     }
@@ -273,6 +320,15 @@ pub(crate) fn single(
         rescue: None,
     };
     Ok(Prepared::of_plan(label, Plan::of(workflow)?))
+}
+
+type Nonce = [u8; NONCE_BYTES];
+
+fn folder_of(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
 }
 
 fn read_limited(path: &Path, max: u64) -> Result<Vec<u8>, PrepareError> {

@@ -19,6 +19,8 @@ pub enum Status {
     Error,
     /// It has no receipt yet.
     Pending,
+    /// It is not known whether it was done.
+    InDoubt,
 }
 
 impl Status {
@@ -28,6 +30,7 @@ impl Status {
             Self::Ok => "ok",
             Self::Error => "error",
             Self::Pending => "pending",
+            Self::InDoubt => "in-doubt",
         }
     }
 }
@@ -43,6 +46,8 @@ pub enum RunState {
     Error,
     /// Stopped by its user.
     Cancelled,
+    /// Of some step it is not known whether it was done; the rest is done, or waits for it.
+    InDoubt,
 }
 
 impl RunState {
@@ -53,6 +58,7 @@ impl RunState {
             Self::Ok => "ok",
             Self::Error => "error",
             Self::Cancelled => "cancelled",
+            Self::InDoubt => "in-doubt",
         }
     }
 }
@@ -70,6 +76,13 @@ pub enum Progress<'a> {
     Started {
         /// Its index.
         step: u32,
+    },
+    /// It is not known whether a step was done; this is on record.
+    Doubted {
+        /// Its index.
+        step: u32,
+        /// Why it is not known.
+        reason: String,
     },
     /// A step has a durable receipt.
     Ended {
@@ -151,6 +164,8 @@ pub struct Steps {
     pub(crate) records: Vec<Option<Record>>,
     /// For each settled step, the step whose end kept it from running.
     pub(crate) because: HashMap<u32, u32>,
+    /// Steps of which it is not known whether they were done, and why.
+    pub(crate) doubts: HashMap<u32, String>,
     /// Of a run that is kept sealed, the steps that are not secret, ascending; of another all are open.
     pub(crate) open: Option<Vec<u32>>,
 }
@@ -182,11 +197,7 @@ impl Steps {
             label: label(index),
             task: self.plan.graph().task(index).unwrap_or_default(),
             receipt: record.map(Record::receipt),
-            status: match record.map(Record::ending) {
-                None => Status::Pending,
-                Some(Ending::Ok) => Status::Ok,
-                Some(Ending::Error) => Status::Error,
-            },
+            status: self.status(index, record),
             memo: record.is_some_and(|record| record.memo),
             class: self.plan.class(index),
             secret: self.is_secret(index),
@@ -225,15 +236,18 @@ impl Steps {
 
     /// How many have this status.
     pub fn count(&self, status: Status) -> usize {
-        let records = self
-            .records
-            .iter()
-            .map(|record| match record.as_ref().map(Record::ending) {
-                None => Status::Pending,
-                Some(Ending::Ok) => Status::Ok,
-                Some(Ending::Error) => Status::Error,
-            });
-        records.filter(|other| *other == status).count()
+        let records = (0..).zip(&self.records);
+        let statuses = records.map(|(step, record)| self.status(step, record.as_ref()));
+        statuses.filter(|other| *other == status).count()
+    }
+
+    fn status(&self, step: u32, record: Option<&Record>) -> Status {
+        match record.map(Record::ending) {
+            None if self.doubts.contains_key(&step) => Status::InDoubt,
+            None => Status::Pending,
+            Some(Ending::Ok) => Status::Ok,
+            Some(Ending::Error) => Status::Error,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ipvm_ipld::{Block, Cid, Ipld};
 use ipvm_scheduler::{Ending, RunId, Verdict};
 use ipvm_store::{
-    Batch, NewRun, ReceiptId, RunFilter, RunStatus, RunUpdate, StepState, StoreError,
+    Batch, NewRun, ReceiptId, Recipe, RunFilter, RunStatus, RunUpdate, StepState, StoreError,
 };
 use ipvm_ucan::admission::{Scope, Work, admit};
 use ipvm_ucan::{Delegation, Invocation, InvocationPayload, verify_in};
@@ -22,7 +22,7 @@ use crate::record::Record;
 use crate::report::{Progress, RunReport, RunState, Status, Steps};
 use crate::scribe::{one_line, token};
 use crate::secret::Secret;
-use crate::{Node, NodeError, Prepared};
+use crate::{Node, NodeError, Prepared, effects};
 
 /// How often a run looks whether another process asks for its end: a file is the only word between them.
 const CANCEL_LOOK: Duration = Duration::from_millis(250);
@@ -81,6 +81,8 @@ struct Carried {
     records: Vec<Option<Record>>,
     /// For each settled step, the step whose end kept it from running.
     because: HashMap<u32, u32>,
+    /// Why it is not known whether a step was done.
+    doubts: HashMap<u32, String>,
     executed: u64,
     reused: u64,
     saved_us: u64,
@@ -107,7 +109,12 @@ impl Node {
         self.check_external(&prepared.plan, cancel)?;
         // Awaited tasks of other workflows may be on record only now.
         let secret = self.secret_of(&prepared.plan)?;
-        let recorded = if options.memo && !options.again {
+        self.check_chain(&prepared.plan)?;
+        // Before anything is done or written: a run that would stop in the middle for want of a right does not begin.
+        let mandate = self.own_mandate(&prepared.plan)?;
+        // A run with effects is named by its nonce, which says already whether another one is wanted.
+        let by_nonce = !prepared.plan.head().nonce.is_empty();
+        let recorded = if by_nonce || (options.memo && !options.again) {
             self.recorded(&prepared.plan, &secret)?
         } else {
             None
@@ -116,12 +123,11 @@ impl Node {
             Some(run) => run,
             None => self.request(prepared, &secret)?,
         };
-        self.check_chain(&prepared.plan)?;
         let before = self.mark(&run, &prepared.plan)?;
         let secret = Arc::new(secret);
         let order = Ordered {
             secret: Arc::clone(&secret),
-            mandate: Mandate::Owner,
+            mandate,
             options,
         };
         let carried = self.carry_out(prepared, &run, order, cancel, observe)?;
@@ -338,6 +344,12 @@ impl Node {
                 false => add(&mut batch, seal(block)?),
             }
         }
+        if let Some(recipe) = &prepared.recipe {
+            batch.recipe(Recipe {
+                run: id,
+                cid: self.kept_name(recipe, secret)?,
+            });
+        }
         batch.run(NewRun {
             id,
             workflow: self.kept_name(&prepared.plan.cid(), secret)?,
@@ -459,6 +471,7 @@ impl Node {
         let (state, status) = match carried.verdict {
             Verdict::Ok => (RunState::Ok, RunStatus::Ok),
             Verdict::Error => (RunState::Error, RunStatus::Error),
+            Verdict::InDoubt => (RunState::InDoubt, RunStatus::InDoubt),
             Verdict::Stopped if self.cancel_asked(run) => {
                 (RunState::Cancelled, RunStatus::Cancelled)
             }
@@ -466,7 +479,8 @@ impl Node {
             Verdict::Stopped => return Ok(RunState::Cancelled),
         };
         if before != status {
-            self.set_status(run, status, Some(self.now()))?;
+            let is_over = state != RunState::InDoubt;
+            self.set_status(run, status, is_over.then(|| self.now()))?;
             failpoint!("run.closed");
         }
         if state == RunState::Cancelled {
@@ -534,6 +548,10 @@ fn follow(
                 error,
                 because,
             }) => observe(carried.end(step, record, error, because)),
+            Ok(News::Doubted { step, reason }) => {
+                carried.doubts.insert(step, reason.clone());
+                observe(Progress::Doubted { step, reason });
+            }
             Ok(News::Over(verdict)) => return Ok(verdict),
             Ok(News::Failed(error)) => return Err(error),
             Ok(News::Look) | Err(RecvTimeoutError::Timeout) => {}
@@ -551,6 +569,7 @@ impl Carried {
             verdict: Verdict::Stopped,
             records: vec![None; steps],
             because: HashMap::new(),
+            doubts: HashMap::new(),
             executed: 0,
             reused: 0,
             saved_us: 0,
@@ -618,12 +637,9 @@ pub(crate) fn check_offered(plan: &Plan) -> Result<(), NodeError> {
     for (index, label) in (0..).zip(plan.labels()) {
         let step = plan.step(index);
         let step = step.ok_or_else(|| NodeError::Internal(format!("step {index} is not there")))?;
-        if plan.class(index) != Class::Pure {
-            let message = format!(
-                "the command {} is not offered by this version; it runs {}",
-                step.task.cmd,
-                ipvm_workflow::WASM_RUN
-            );
+        if plan.class(index) != Class::Pure
+            && let Err(message) = effects::offered(&step.task.cmd, &step.task.args)
+        {
             return no(label, &message);
         }
         if step.rescue.is_some() || step.undo.is_some() {
@@ -638,7 +654,6 @@ fn check_config(label: &str, config: Option<&Config>) -> Result<(), NodeError> {
     let Some(config) = config else { return Ok(()) };
     let asked = [
         ("disk", config.disk.is_some()),
-        ("retry", config.retry.is_some()),
         (
             "check",
             config
@@ -678,6 +693,7 @@ fn report(
             plan: prepared.plan.clone(),
             records: carried.records,
             because: carried.because,
+            doubts: carried.doubts,
             open: (!secret.is_empty()).then(|| steps.filter(|step| !secret.has(*step)).collect()),
         },
     }

@@ -58,6 +58,17 @@ impl Scribe<'_> {
     /// is returned may be used by pure steps before.
     pub(crate) fn write(self, ran: Cid, result: Entry) -> Result<Computed, NodeError> {
         let invocation = self.invocation(result.started)?;
+        self.write_effect(ran, result, invocation, Batch::new())
+    }
+
+    /// The same for an effect, which was asked for by `invocation`; `batch` becomes durable with it.
+    pub(crate) fn write_effect(
+        self,
+        ran: Cid,
+        result: Entry,
+        invocation: Block,
+        mut batch: Batch,
+    ) -> Result<Computed, NodeError> {
         let computation = result.computation;
         let memo = result.memo.is_some();
         let receipt = Receipt::sign(
@@ -81,7 +92,6 @@ impl Scribe<'_> {
         )?;
         // The next step could not read blocks that are not on record yet.
         let is_whole = result.blocks.is_empty();
-        let mut batch = Batch::new();
         let blocks = result.blocks.into_iter().chain(result.log);
         let receipt_row = if self.is_secret() {
             let made = self.node.seal_new(blocks, &HashSet::new())?;
@@ -109,7 +119,7 @@ impl Scribe<'_> {
     }
 
     /// What the receipt answers: the request for this very task by another, or one that the agent signs.
-    fn invocation(&self, started: i64) -> Result<Block, NodeError> {
+    pub(crate) fn invocation(&self, started: i64) -> Result<Block, NodeError> {
         let missing = || NodeError::Internal(format!("step {} is not in the workflow", self.step));
         let task = || self.order.plan.task(self.step).ok_or_else(missing);
         match self.order.mandate.warrant(self.step) {
@@ -119,6 +129,24 @@ impl Scribe<'_> {
                 None => self.node.invoke_by(task()?, &warrant.proofs, started),
             },
         }
+    }
+
+    /// Keeps the request for an effect before it is done.
+    pub(crate) fn keep_invocation(
+        &self,
+        batch: &mut Batch,
+        invocation: &Block,
+    ) -> Result<(), NodeError> {
+        let blocks = match self.is_secret() {
+            true => self
+                .node
+                .seal_new([invocation.clone()], &self.order.secret.open)?,
+            false => vec![invocation.clone()],
+        };
+        for block in blocks {
+            batch.block(block);
+        }
+        Ok(())
     }
 
     pub(crate) fn is_secret(&self) -> bool {

@@ -12,14 +12,14 @@ use ipvm_ucan::promise::{Await, Branch};
 use ipvm_ucan::{Outcome, Receipt};
 use ipvm_wasm::{Call, CallError, Cancel, Failed, Log};
 use ipvm_workflow::content::SpillError;
-use ipvm_workflow::{Failure, LimitKind, Limits, WasmCall, content};
+use ipvm_workflow::{Class, Failure, LimitKind, Limits, WasmCall, content};
 
 use crate::content::StoreContent;
 use crate::crew::{Computed, Departure, Job, Order, Shared, Source, What, Work};
 use crate::memo::{Args, computation_of, resolve};
 use crate::record::{Kept, Place};
 use crate::scribe::{Entry, Scribe};
-use crate::{Node, NodeError, log};
+use crate::{Node, NodeError, effects, log};
 
 /// What came of executing a function.
 pub(crate) enum Execution {
@@ -49,10 +49,10 @@ pub(crate) fn work(node: &Node, shared: &Arc<Shared>) {
     }
 }
 
-/// Fails the run of a worker that panics: nobody else would ever report its step.
-struct Fallen<'a> {
-    shared: &'a Arc<Shared>,
-    run: RunId,
+/// Fails the run of a thread that panics: nobody else would ever report its step.
+pub(crate) struct Fallen<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) run: RunId,
 }
 
 impl Drop for Fallen<'_> {
@@ -89,6 +89,10 @@ fn carry_out(node: &Node, shared: &Arc<Shared>, job: Job) -> Result<Option<Compu
             Found::Nothing(work) => work,
         };
         match shared.missed(work, first) {
+            Departure::Execute(work) if effects::is_effect(work.class) => {
+                shared.perform(*work);
+                return Ok(None);
+            }
             Departure::Execute(work) => return execute(node, shared, *work),
             Departure::LookAgain(work) => found = look_up_again(scribe, work)?,
             Departure::Later => return Ok(None),
@@ -124,19 +128,22 @@ fn look_up(
         }
         return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
     }
+    let class = order.plan.class(scribe.step);
     let warrant = order.mandate.warrant(scribe.step);
     // Another may have a receipt only of what it may ask for, which shows when promises are resolved.
-    if warrant.is_none()
-        && may_look_up(scribe.node, order)
+    if !(warrant.is_some() && order.mandate.is_request())
+        && may_look_up(scribe.node, order, class)
         && let Some((id, receipt)) = by_task(&scribe, &ran)?
     {
         return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
     }
     let task = order.plan.task(scribe.step).ok_or_else(missing)?;
     let args = resolve(task.args, &mut |wanted| input(node, order, inputs, wanted))?;
-    if let Some(warrant) = warrant {
+    if let Some(warrant) = warrant
+        && order.mandate.is_request()
+    {
         warrant.check(node, &awaited_by(order, scribe.step), &args)?;
-        if order.memo
+        if (order.memo || effects::is_effect(class))
             && let Some((id, receipt)) = node.find_by_task(&ran)?
         {
             return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
@@ -144,6 +151,7 @@ fn look_up(
     }
     let computation = computation_of(&task.cmd, &args)?;
     let key = match scribe.is_secret() {
+        _ if effects::is_effect(class) => ran,
         true => node.vault()?.work(&computation),
         false => computation,
     };
@@ -156,13 +164,14 @@ fn look_up(
         ran,
         args,
         limits: order.plan.limits(scribe.step),
+        class,
         landed,
     });
     by_computation(scribe, work)
 }
 
 /// The tasks that a step awaits, in its workflow and outside.
-fn awaited_by(order: &Order, step: u32) -> Vec<Cid> {
+pub(crate) fn awaited_by(order: &Order, step: u32) -> Vec<Cid> {
     let graph = order.plan.graph();
     let within = graph.deps(step).iter().filter_map(|on| graph.task(*on));
     within.chain(graph.external(step).iter().copied()).collect()
@@ -176,14 +185,15 @@ fn by_task(scribe: &Scribe<'_>, ran: &Cid) -> Result<Option<(ReceiptId, Receipt)
     }
 }
 
-/// Whether a look-up is wanted, and, for a run that is resumed, has not to wait for keys that are still being read.
-fn may_look_up(node: &Node, order: &Order) -> bool {
-    order.memo && (!order.resumed || node.store().is_warm())
+/// Whether a look-up is wanted, and, for a run that is resumed, has not to wait for keys that are still being read. What
+/// is done to the world is always looked up: it is done once.
+fn may_look_up(node: &Node, order: &Order, class: Class) -> bool {
+    effects::is_effect(class) || order.memo && (!order.resumed || node.store().is_warm())
 }
 
 /// The same for a step that was looked up before, in vain.
 fn look_up_again(scribe: Scribe<'_>, work: Box<Work>) -> Result<Found, NodeError> {
-    if scribe.order.memo
+    if (scribe.order.memo || effects::is_effect(work.class))
         && let Some((id, receipt)) = by_task(&scribe, &work.ran)?
     {
         return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
@@ -192,7 +202,11 @@ fn look_up_again(scribe: Scribe<'_>, work: Box<Work>) -> Result<Found, NodeError
 }
 
 fn by_computation(scribe: Scribe<'_>, work: Box<Work>) -> Result<Found, NodeError> {
-    let found = match may_look_up(scribe.node, scribe.order) {
+    // The world may answer otherwise the next time: only the task itself stands for its effect.
+    if effects::is_effect(work.class) {
+        return Ok(Found::Nothing(work));
+    }
+    let found = match may_look_up(scribe.node, scribe.order, work.class) {
         true if scribe.is_secret() => scribe.node.find_sealed_by_computation(&work.computation)?,
         true => scribe.node.find_by_computation(&work.computation)?,
         false => None,

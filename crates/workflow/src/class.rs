@@ -28,6 +28,18 @@ impl Class {
             Self::Mutation => "mutation",
         }
     }
+
+    /// Whether it changes the world.
+    #[must_use]
+    pub fn writes(self) -> bool {
+        matches!(self, Self::Idempotent | Self::Mutation)
+    }
+
+    /// Whether several attempts may be under way at once, of which the first answer counts.
+    #[must_use]
+    pub fn may_race(self) -> bool {
+        matches!(self, Self::Pure | Self::Query)
+    }
 }
 
 impl fmt::Display for Class {
@@ -43,10 +55,11 @@ pub fn class_of(command: &Command) -> Option<Class> {
     Some(match command.as_str() {
         "/wasm/run" => Class::Pure,
         "/crud/read" | "/time/now" | "/random/bytes" | "/crypto/sign" | "/secret/get"
-        | "/receipt/read" | "/content/read" => Class::Query,
+        | "/kv/get" | "/kv/list" | "/receipt/read" | "/content/read" => Class::Query,
         "/crud/update" | "/crud/delete" | "/workflow/suspend" | "/workflow/resume"
         | "/workflow/cancel" | "/ucan/revoke" => Class::Idempotent,
-        "/crud/create" | "/msg/send" | "/workflow/run" | "/workflow/move" => Class::Mutation,
+        "/crud/create" | "/msg/send" | "/kv/set" | "/kv/delete" | "/workflow/run"
+        | "/workflow/move" => Class::Mutation,
         _ => return None,
     })
 }

@@ -17,8 +17,8 @@ pub const DEFAULT_TIME: u64 = 60_000;
 pub const DEFAULT_OUTPUT: u64 = 64 << 20;
 /// Most that a task may print, in bytes.
 pub const DEFAULT_LOG: u64 = 1 << 20;
-/// Further attempts of a task without another number.
-pub const DEFAULT_RETRY: u64 = 0;
+/// Further attempts at an effect without another number. A function is not tried again: it would end the same way.
+pub const DEFAULT_RETRY: u64 = 3;
 /// Most further attempts.
 pub const MAX_RETRY: u64 = 100;
 /// Most agents that a consensus names.
@@ -363,7 +363,7 @@ mod tests {
         );
         assert_eq!(
             (none.output, none.log, none.retry, none.disk),
-            (64 << 20, 1 << 20, 0, 0)
+            (64 << 20, 1 << 20, 3, 0)
         );
         assert_eq!((none.secret, none.check), (None, Check::Attestation));
         let defaults =

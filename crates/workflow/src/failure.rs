@@ -110,6 +110,34 @@ pub enum Failure {
         /// What.
         message: String,
     },
+    /// An effect was not allowed: by a capability, by the account that serves its subject, or by what was granted.
+    #[error("refused ({kind}): {message}")]
+    Refused {
+        /// The kind of the refusal, in stable words.
+        kind: String,
+        /// What is missing, and what to do about it.
+        message: String,
+    },
+    /// An effect was tried and certainly not done.
+    #[error("not done after {attempts} attempt{}: {message}", plural(*.attempts))]
+    NotDone {
+        /// Why the last attempt failed, in stable words.
+        cause: String,
+        /// The same for people.
+        message: String,
+        /// How often it was tried.
+        attempts: u64,
+    },
+    /// An effect that may be repeated was tried, and nobody answered.
+    #[error("no answer after {attempts} attempt{}: {message}", plural(*.attempts))]
+    NoAnswer {
+        /// Why the last attempt failed, in stable words.
+        cause: String,
+        /// The same for people.
+        message: String,
+        /// How often it was tried.
+        attempts: u64,
+    },
 }
 
 /// Which limit was reached.
@@ -190,61 +218,76 @@ impl Failure {
     /// The failure as the value of a receipt's `error`.
     #[must_use]
     pub fn to_ipld(&self) -> Ipld {
+        let reason = Some(Ipld::String(self.reason().to_owned()));
+        wire::map([("reason", reason)].into_iter().chain(self.details()))
+    }
+
+    /// What there is to say beside the reason.
+    fn details(&self) -> Vec<(&'static str, Option<Ipld>)> {
         let text = |text: &str| Some(Ipld::String(cut(text).to_owned()));
         let link = |cid: &Cid| Some(Ipld::Link(*cid));
-        let reason = ("reason", text(self.reason()));
+        let number = |number: u64| Some(wire::integer(number));
         match self {
             Self::BranchMismatch {
                 expected,
                 got,
                 from,
-            } => wire::map([
-                reason,
+            } => vec![
                 ("expected", text(branch_name(*expected))),
                 ("got", text(branch_name(*got))),
                 ("from", link(from)),
-            ]),
+            ],
             Self::InputFailed { task, message } => {
-                wire::map([reason, ("task", link(task)), ("message", text(message))])
+                vec![("task", link(task)), ("message", text(message))]
             }
-            Self::Limit { limit, allowed } => wire::map([
-                reason,
+            Self::Limit { limit, allowed } => vec![
                 ("limit", text(limit.as_str())),
-                ("allowed", Some(wire::integer(*allowed))),
-            ]),
-            Self::TooLarge { bytes, allowed } => wire::map([
-                reason,
-                ("bytes", Some(wire::integer(*bytes))),
-                ("allowed", Some(wire::integer(*allowed))),
-            ]),
-            Self::Cancelled => wire::map([reason]),
+                ("allowed", number(*allowed)),
+            ],
+            Self::TooLarge { bytes, allowed } => {
+                vec![("bytes", number(*bytes)), ("allowed", number(*allowed))]
+            }
+            Self::Cancelled => Vec::new(),
             Self::Trap { message }
             | Self::Crash { message }
             | Self::BadResult { message }
-            | Self::NotOffered { message } => wire::map([reason, ("message", text(message))]),
-            Self::BadArgument { index, message } => wire::map([
-                reason,
+            | Self::NotOffered { message } => vec![("message", text(message))],
+            Self::BadArgument { index, message } => vec![
                 ("index", index.map(wire::integer)),
                 ("message", text(message)),
-            ]),
+            ],
             Self::BadModule { module, message } => {
-                wire::map([reason, ("mod", link(module)), ("message", text(message))])
+                vec![("mod", link(module)), ("message", text(message))]
             }
             Self::UnknownFunction {
                 module,
                 function,
                 message,
-            } => wire::map([
-                reason,
+            } => vec![
                 ("mod", link(module)),
                 ("fun", text(function)),
                 ("message", text(message)),
-            ]),
-            Self::MissingContent { content, message } => wire::map([
-                reason,
-                ("content", link(content)),
+            ],
+            Self::MissingContent { content, message } => {
+                vec![("content", link(content)), ("message", text(message))]
+            }
+            Self::Refused { kind, message } => {
+                vec![("kind", text(kind)), ("message", text(message))]
+            }
+            Self::NotDone {
+                cause,
+                message,
+                attempts,
+            }
+            | Self::NoAnswer {
+                cause,
+                message,
+                attempts,
+            } => vec![
+                ("cause", text(cause)),
                 ("message", text(message)),
-            ]),
+                ("attempts", number(*attempts)),
+            ],
         }
     }
 
@@ -273,6 +316,9 @@ impl Failure {
             Self::UnknownFunction { .. } => "unknown function",
             Self::MissingContent { .. } => "missing content",
             Self::NotOffered { .. } => "not offered",
+            Self::Refused { .. } => "refused",
+            Self::NotDone { .. } => "not done",
+            Self::NoAnswer { .. } => "no answer",
         }
     }
 
@@ -327,20 +373,47 @@ impl Failure {
             "not offered" => Self::NotOffered {
                 message: message(&mut map)?,
             },
+            other => Self::read_effect(other, &mut map)?,
+        };
+        map.finish()?;
+        Ok(failure)
+    }
+
+    /// The failures of effects.
+    fn read_effect(reason: &str, map: &mut Fields) -> Result<Self, WireError> {
+        let text = |map: &mut Fields, key| map.get(key, fields::as_string);
+        let attempts = |map: &mut Fields| map.get("attempts", fields::as_unsigned);
+        Ok(match reason {
+            "refused" => Self::Refused {
+                kind: text(map, "kind")?,
+                message: message(map)?,
+            },
+            "not done" => Self::NotDone {
+                cause: text(map, "cause")?,
+                message: message(map)?,
+                attempts: attempts(map)?,
+            },
+            "no answer" => Self::NoAnswer {
+                cause: text(map, "cause")?,
+                message: message(map)?,
+                attempts: attempts(map)?,
+            },
             other => {
                 return Err(WireError::value(
                     "error.reason",
                     format!("unknown reason {other:?}"),
                 ));
             }
-        };
-        map.finish()?;
-        Ok(failure)
+        })
     }
 }
 
 fn message(map: &mut Fields) -> Result<String, WireError> {
     Ok(map.get("message", fields::as_string)?)
+}
+
+fn plural(number: u64) -> &'static str {
+    if number == 1 { "" } else { "s" }
 }
 
 fn branch_name(branch: Branch) -> &'static str {

@@ -73,7 +73,7 @@ pub(crate) fn integer(number: u64) -> Ipld {
 }
 
 /// A map of some keys with their values, absent ones left out.
-pub(crate) fn map<const N: usize>(entries: [(&str, Option<Ipld>); N]) -> Ipld {
+pub(crate) fn map<'a>(entries: impl IntoIterator<Item = (&'a str, Option<Ipld>)>) -> Ipld {
     let present = entries
         .into_iter()
         .filter_map(|(key, value)| Some((key.to_owned(), value?)));

@@ -134,7 +134,7 @@ impl Latencies {
     fn observe(&mut self, progress: &Progress<'_>) {
         let now = self.began.elapsed().as_secs_f64() * 1e6;
         let (times, step) = match progress {
-            Progress::Began { .. } => {
+            Progress::Began { .. } | Progress::Doubted { .. } => {
                 self.began = Instant::now();
                 return;
             }

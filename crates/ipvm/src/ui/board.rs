@@ -2,7 +2,7 @@
 //! cost per event. Knows nothing of terminals.
 
 use ipvm_node::{Prepared, Status};
-use ipvm_workflow::Plan;
+use ipvm_workflow::{Class, Plan};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,8 +23,10 @@ pub(crate) struct Row {
     pub(crate) elapsed_us: u64,
     /// Time its reused results took when they were computed, in microseconds.
     pub(crate) saved_us: u64,
-    /// The first error in it, in one line.
+    /// The first error or doubt in it, in one line.
     pub(crate) error: Option<String>,
+    /// What its command does to the world, if it is more than computing.
+    pub(crate) badge: Option<Class>,
 }
 
 /// How many tasks are in which state.
@@ -37,6 +39,8 @@ pub(crate) struct Tally {
     pub(crate) failed: u64,
     /// Ended at all.
     pub(crate) ended: u64,
+    /// Not known whether done.
+    pub(crate) doubted: u64,
 }
 
 /// What a row looks like as a whole.
@@ -47,6 +51,7 @@ pub(crate) enum Mark {
     Ok,
     Memo,
     Failed,
+    Doubted,
 }
 
 impl Mark {
@@ -54,7 +59,7 @@ impl Mark {
     pub(crate) fn rank(self) -> usize {
         match self {
             Self::Running => 0,
-            Self::Failed => 1,
+            Self::Failed | Self::Doubted => 1,
             Self::Waiting => 2,
             Self::Ok | Self::Memo => 3,
         }
@@ -72,6 +77,7 @@ impl Row {
     pub(crate) fn mark(&self) -> Mark {
         let tally = &self.tally;
         match tally {
+            _ if tally.doubted > 0 => Mark::Doubted,
             _ if tally.failed > 0 => Mark::Failed,
             _ if self.total > 0 && tally.memo == self.total => Mark::Memo,
             _ if tally.ended == self.total => Mark::Ok,
@@ -129,6 +135,7 @@ impl Board {
                 elapsed_us: 0,
                 saved_us: 0,
                 error: None,
+                badge: badge(&prepared.plan, &group.members),
             });
         }
         let mut ranked: [BTreeSet<u32>; RANKS] = Default::default();
@@ -166,6 +173,27 @@ impl Board {
             row.tally.running += 1;
             row.since.get_or_insert(now);
         });
+    }
+
+    /// Notes that it is not known whether a task was done. A second report of the same changes nothing and returns false.
+    pub(crate) fn doubted(&mut self, step: u32, reason: &str) -> bool {
+        match self.has_ended.get_mut(step as usize) {
+            Some(seen) if !*seen => *seen = true,
+            _ => return false,
+        }
+        let was_running = u64::from(self.running.remove(&step));
+        let count = |tally: &mut Tally| {
+            tally.running = tally.running.saturating_sub(was_running);
+            tally.doubted += 1;
+        };
+        count(&mut self.tally);
+        self.errors
+            .push((self.label(step).to_owned(), format!("in doubt: {reason}")));
+        self.change(step, |row| {
+            count(&mut row.tally);
+            row.error.get_or_insert_with(|| reason.to_owned());
+        });
+        true
     }
 
     /// The rows to show where there is room for so many, in the order of the file.
@@ -235,6 +263,12 @@ impl Board {
     }
 }
 
+/// What the tasks of a label do to the world, if it is more than computing.
+fn badge(plan: &Plan, members: &[u32]) -> Option<Class> {
+    let class = plan.class(*members.first()?);
+    (class != Class::Pure).then_some(class)
+}
+
 impl Tally {
     fn count(&mut self, ended: &Ended<'_>, was_running: bool) {
         self.ended += 1;
@@ -299,6 +333,7 @@ pub(crate) mod tests {
             outputs: Vec::new(),
             inputs: BTreeMap::new(),
             secrecy: Arc::default(),
+            recipe: None,
         };
         Board::new(&prepared, Instant::now())
     }

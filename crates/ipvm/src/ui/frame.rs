@@ -3,6 +3,7 @@
 use super::board::{Board, Mark, Row, micros};
 use super::human::{clean, clip, count, duration};
 use super::term::Paint;
+use ipvm_workflow::Class;
 use std::time::Instant;
 
 /// Columns of a group's bar.
@@ -94,6 +95,7 @@ fn heading(board: &Board, canvas: &Canvas) -> String {
         (tally.running, "running"),
         (tally.memo, "from memory"),
         (tally.failed, "failed"),
+        (tally.doubted, "in doubt"),
     ];
     for (n, what) in counts {
         if n > 0 {
@@ -124,6 +126,7 @@ fn row_line(row: &Row, width: usize, canvas: &Canvas) -> String {
         Mark::Ok => paint.good("✓"),
         Mark::Memo => paint.memo("↺"),
         Mark::Failed => paint.bad("✗"),
+        Mark::Doubted => paint.busy("?"),
     };
     let label = clean(&row.label);
     let label = console::pad_str(&label, width, console::Alignment::Left, Some("…"));
@@ -132,7 +135,11 @@ fn row_line(row: &Row, width: usize, canvas: &Canvas) -> String {
     } else {
         single(row, canvas)
     };
-    format!("{sign} {label}  {told}")
+    let badge = row.badge.map_or("", Class::as_str);
+    match badge {
+        "" => format!("{sign} {label}  {told}"),
+        badge => format!("{sign} {label}  {}  {told}", paint.dim(badge)),
+    }
 }
 
 fn single(row: &Row, canvas: &Canvas) -> String {
@@ -146,6 +153,10 @@ fn single(row: &Row, canvas: &Canvas) -> String {
         Mark::Failed => canvas
             .paint
             .bad(&clean(row.error.as_deref().unwrap_or("error"))),
+        Mark::Doubted => {
+            let reason = clean(row.error.as_deref().unwrap_or_default());
+            canvas.paint.busy(&format!("in doubt: {reason}"))
+        }
     }
 }
 
@@ -207,6 +218,7 @@ mod tests {
             elapsed_us: 41_000,
             saved_us: 1_500,
             error: (tally.failed > 0).then(|| "not an image\u{1b}[2J".to_owned()),
+            badge: None,
         }
     }
 
@@ -217,6 +229,7 @@ mod tests {
             memo,
             failed,
             ended,
+            doubted: 0,
         }
     }
 

@@ -115,6 +115,9 @@ fn apply(
                 told(board, &ended);
             }
         }
+        (Progress::Doubted { step, reason }, Some(board)) => {
+            board.doubted(*step, reason);
+        }
         (_, None) => {}
     }
 }
@@ -128,6 +131,10 @@ fn plain(boards: &mut Boards, run: usize, progress: &Progress<'_>) {
     let Some(board) = boards.get_mut(run) else {
         return;
     };
+    if let (Progress::Doubted { step, reason }, Some(board)) = (progress, board.as_ref()) {
+        let label = clean(board.label(*step));
+        term::note(&format!("in-doubt {label}: {}", clean(reason)));
+    }
     apply(board, progress, |board, ended| {
         let label = board.label(ended.step);
         let told = match several {
@@ -160,6 +167,20 @@ fn told_as_json(runs: &mut [Option<Followed>], run: usize, progress: &Progress<'
             plan: Arc::clone(&prepared.plan),
             secrecy: Arc::clone(&prepared.secrecy),
         });
+    }
+    if let (Progress::Doubted { step, reason }, Some(run)) = (progress, followed.as_ref()) {
+        let mut object = Vec::new();
+        let written = json::object(&mut object, |o| {
+            if several {
+                o.text("name", &run.name)?;
+            }
+            o.text("step", run.plan.label(*step).unwrap_or_default())?;
+            o.text("status", Status::InDoubt.as_str())?;
+            o.text("error", reason)
+        });
+        if written.is_ok() {
+            term::note(&String::from_utf8_lossy(&object));
+        }
     }
     let Progress::Ended {
         step,

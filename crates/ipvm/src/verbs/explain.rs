@@ -23,6 +23,7 @@ pub(crate) fn explain(context: &mut Context, verb: Explain) -> anyhow::Result<Co
             // Reading a workflow adds the files that it names, as `run` does.
             let node = context.writer()?;
             let request = FileRequest {
+                again: false,
                 file: verb.what.into(),
                 set: verb.source.set,
                 allow: verb.source.allow_path,

@@ -9,6 +9,7 @@ mod keep;
 mod key;
 mod name;
 mod new;
+mod provider;
 mod receipt;
 mod run;
 mod shell;
@@ -32,6 +33,7 @@ pub(crate) fn dispatch(context: &mut Context, verb: Verb) -> anyhow::Result<Code
         Verb::Inspect(verb) => inspect::inspect(context, &verb),
         Verb::Receipt(verb) => receipt::receipt(context, &verb),
         Verb::Workflow(verb) => workflow::workflow(context, &verb),
+        Verb::Provider(verb) => provider::provider(context, &verb),
         Verb::Key(verb) => key::key(context, &verb),
         Verb::Name(verb) => name::name(context, &verb),
         Verb::Ucan(verb) => ucan::ucan(context, verb),

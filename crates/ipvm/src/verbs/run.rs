@@ -14,7 +14,9 @@ use crate::ui::term::{self, Out, Paint, Passing};
 use crate::value::Body;
 use anyhow::Context as _;
 use ipvm_ipld::{Cid, Ipld};
-use ipvm_node::{FileRequest, Node, NodeError, Prepared, RunOptions, RunReport, RunState, Status};
+use ipvm_node::{
+    FileRequest, Node, NodeError, Prepared, RunOptions, RunReport, RunState, Status, StepReport,
+};
 use ipvm_ucan::Outcome;
 use std::collections::HashMap;
 use std::io::Write;
@@ -38,6 +40,7 @@ impl Ran {
             RunState::Error if complete => Code::Done,
             _ if self.interrupted && self.report.status == RunState::Cancelled => Code::Interrupted,
             RunState::Ok => Code::Done,
+            RunState::InDoubt => Code::InDoubt,
             RunState::Error | RunState::Cancelled | RunState::Running => Code::Failed,
         }
     }
@@ -60,6 +63,7 @@ pub(crate) fn run(context: &mut Context, verb: &Run) -> anyhow::Result<Code> {
             file: file.clone(),
             set: verb.source.set.clone(),
             allow: verb.source.allow_path.clone(),
+            again: verb.again,
         };
         prepared.push(node.prepare(&request).inspect_err(|_| {
             // What is wrong with `--set` names no file.
@@ -246,12 +250,24 @@ fn close(context: &Context, ran: &Ran, outputs: &Outputs, folder: Option<&Output
         RunState::Ok => paint.good("done"),
         RunState::Error => paint.bad("failed"),
         RunState::Cancelled | RunState::Running => paint.busy("stopped"),
+        RunState::InDoubt => paint.busy("in doubt"),
     };
     let told = format!("{word}: {}", report::summary(report));
     match report.status {
         // Whoever asked for quiet still wants to know that it went wrong.
-        RunState::Error => term::note(&told),
+        RunState::Error | RunState::InDoubt => term::note(&told),
         _ => context.note(&told),
+    }
+    if report.status == RunState::InDoubt {
+        term::note(
+            "`ipvm workflow doubt list` shows what may have been done; settle it with `ipvm workflow doubt resolve TASK --done` or \
+             `--not-done`, then run the same command again",
+        );
+    }
+    let writes = |step: StepReport| step.class.writes();
+    let is_over = matches!(report.status, RunState::Ok | RunState::Error);
+    if is_over && report.executed == 0 && report.steps.iter().any(writes) {
+        context.note("nothing was done: this run has ended before; `--again` makes a new one, with effects of its own");
     }
     if report.secret {
         let steps = report.steps.secret();

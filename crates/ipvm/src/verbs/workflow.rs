@@ -1,18 +1,20 @@
 //! `ipvm workflow`: what was run here, and how it went.
 
-use crate::cli::Workflow;
+use crate::cli::{Doubt, Workflow};
 use crate::context::Context;
-use crate::fault::Code;
+use crate::fault::{Code, Fault};
 use crate::report::{self, Outputs};
 use crate::ui::human::{clean, time};
 use crate::ui::json;
 use crate::ui::table::Table;
+use ipvm_node::Settlement;
 use std::io::Write;
 
 pub(crate) fn workflow(context: &mut Context, verb: &Workflow) -> anyhow::Result<Code> {
     match verb {
         Workflow::List { limit, json } => list(context, *limit, *json),
         Workflow::Show { id, json, reveal } => show(context, id, *json, *reveal),
+        Workflow::Doubt(verb) => doubt(context, verb),
         Workflow::Cancel { id } => cancel(context, id),
     }
 }
@@ -85,5 +87,74 @@ fn cancel(context: &mut Context, id: &str) -> anyhow::Result<Code> {
         false => format!(" {}", run.run),
     };
     context.note(&format!("{word}: {}{which}", clean(&run.name)));
+    Ok(Code::Done)
+}
+
+fn doubt(context: &mut Context, verb: &Doubt) -> anyhow::Result<Code> {
+    match verb {
+        Doubt::List { json } => doubts(context, *json),
+        Doubt::Resolve {
+            task, done, result, ..
+        } => {
+            let settlement = match done {
+                true => Settlement::Done(
+                    ipvm_ipld::json::from_str(result, ipvm_ipld::Limits::default()).map_err(
+                        |error| {
+                            let message = format!("--result is not DAG-JSON: {error}");
+                            Fault::usage(message, "write for instance --result '{\"id\": 7}'")
+                        },
+                    )?,
+                ),
+                false => Settlement::NotDone,
+            };
+            let settled = context.writer()?.settle_doubt(task, &settlement)?;
+            let label = clean(&settled.label).into_owned();
+            context.note(&match done {
+                true => {
+                    format!("`{label}` was done, by your word; run the workflow again: it goes on")
+                }
+                false => format!(
+                    "`{label}` was not done, by your word; run the workflow again: it is done then"
+                ),
+            });
+            Ok(Code::Done)
+        }
+    }
+}
+
+fn doubts(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
+    const UNASKED: &str = "a process ended in the middle; run the workflow again: the far side is asked, if it can tell";
+    let doubts = context.reader()?.doubts()?;
+    let out = &mut context.out;
+    if as_json {
+        json::list(out, |list| {
+            doubts.iter().try_for_each(|doubt| {
+                list.object(|o| {
+                    o.text("task", &doubt.task.to_string())?;
+                    o.text("command", &doubt.command)?;
+                    o.text("subject", &doubt.subject)?;
+                    o.text("run", &doubt.run.to_string())?;
+                    o.text("name", &doubt.name)?;
+                    o.text("label", &doubt.label)?;
+                    o.number("since", doubt.since)?;
+                    o.maybe("reason", doubt.reason.as_deref())
+                })
+            })
+        })?;
+        writeln!(out)?;
+        return Ok(Code::Done);
+    }
+    let mut table = Table::with_heading(&["TASK", "COMMAND", "RUN", "LABEL", "SINCE", "WHY"]);
+    for doubt in &doubts {
+        table.row([
+            doubt.task.to_string(),
+            clean(&doubt.command).into_owned(),
+            clean(&doubt.name).into_owned(),
+            clean(&doubt.label).into_owned(),
+            time(doubt.since),
+            clean(doubt.reason.as_deref().unwrap_or(UNASKED)).into_owned(),
+        ]);
+    }
+    table.write(out)?;
     Ok(Code::Done)
 }

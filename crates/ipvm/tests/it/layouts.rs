@@ -91,7 +91,7 @@ fn a_home_of_the_first_layout_goes_on() {
         (&0.into(), &2.into()),
         "{report}"
     );
-    assert_eq!(layout(&home), 4);
+    assert_eq!(layout(&home), 5);
     assert_eq!(
         home.json(&["call", "add.wasm", "add", "4", "5", "--json"])["memo"],
         true

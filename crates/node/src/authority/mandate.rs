@@ -1,5 +1,6 @@
 //! On whose authority a run's steps are done, and what is asked of their arguments directly before.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ipvm_ipld::{Cid, Ipld};
@@ -13,13 +14,14 @@ use crate::{Node, NodeError};
 /// On whose authority a run is carried out.
 #[derive(Debug)]
 pub(crate) enum Mandate {
-    /// The owner's, by the delegation from owner to agent.
-    Owner,
+    /// The owner's, by the delegation from owner to agent; and a warrant for each step on the resources of another, who
+    /// delegated that to the owner.
+    Owner(BTreeMap<u32, Warrant>),
     /// Another's, who asked for it: a warrant for each step.
     Request(Vec<Warrant>),
 }
 
-/// What a step of another's run is done on.
+/// What a step is done on.
 #[derive(Clone, Debug)]
 pub(crate) struct Warrant {
     /// The request for this very task; without, the agent signs one with the proofs.
@@ -33,10 +35,15 @@ pub(crate) struct Warrant {
 }
 
 impl Mandate {
+    /// Whether it is a request by another.
+    pub(crate) fn is_request(&self) -> bool {
+        matches!(self, Self::Request(_))
+    }
+
     /// The warrant of a step; none where the owner's authority is enough.
     pub(crate) fn warrant(&self, step: u32) -> Option<&Warrant> {
         match self {
-            Self::Owner => None,
+            Self::Owner(warrants) => warrants.get(&step),
             Self::Request(warrants) => warrants.get(step as usize),
         }
     }

@@ -6,6 +6,7 @@
 //! - [`give`], [`ask`], [`revoke`]: signing delegations, requests and revocations.
 //! - [`gate`]: admitting a request; [`readable`]: what content its asker may see; [`limits`]: how much it may use.
 //! - [`execute`]: carrying out what was admitted, and the answer.
+//! - [`own`]: the authority for this home's own runs on the resources of others.
 //! - [`exchange`]: tokens in and out of this home.
 //! - [`rotate`], [`names`]: the keys of this home, and what people call those of others.
 
@@ -19,6 +20,7 @@ mod known;
 mod limits;
 mod mandate;
 mod names;
+mod own;
 mod readable;
 mod revoke;
 mod rotate;

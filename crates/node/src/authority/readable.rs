@@ -90,6 +90,15 @@ pub(crate) struct Readable {
 }
 
 impl Readable {
+    /// All that is here: for the owner's own runs.
+    pub(crate) fn all() -> Self {
+        Self {
+            asker: None,
+            brought: Brought::default(),
+            granted: HashSet::new(),
+        }
+    }
+
     /// What the asker of a request may use of the content that `args` name.
     pub(crate) fn of(
         node: &Node,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipvm_ipld::Cid;
 use ipvm_scheduler::RunId;
-use ipvm_workflow::Limits;
+use ipvm_workflow::{Class, Limits};
 
 use super::Order;
 use crate::memo::Args;
@@ -21,9 +21,10 @@ pub(crate) struct Work {
     /// The arguments with every promise resolved.
     pub(crate) args: Args,
     pub(crate) computation: Cid,
-    /// What equal work has in common: the computation, of secret work a name for it.
+    /// What equal work has in common: the computation, of secret work a name for it, of an effect the task.
     pub(crate) key: Cid,
     pub(crate) limits: Limits,
+    pub(crate) class: Class,
     /// How many computations had landed when the look-up for this one began.
     pub(crate) landed: u64,
 }
@@ -68,7 +69,8 @@ impl Flights {
     /// Begins a computation, or keeps the work if an equal one is under way. Work that may not use what others have
     /// computed is always begun.
     pub(super) fn depart(&mut self, mut work: Box<Work>) -> Departure {
-        if !work.order.memo {
+        // What one task does to the world it does once, whatever is remembered.
+        if !work.order.memo && work.class == Class::Pure {
             return Departure::Execute(work);
         }
         if let Some(flight) = self.under_way.get_mut(&work.key) {

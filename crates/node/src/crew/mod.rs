@@ -26,7 +26,7 @@ use crate::authority::Mandate;
 use crate::node::Core;
 use crate::record::{Kept, Place, Record};
 use crate::secret::Secret;
-use crate::{Node, NodeError, worker};
+use crate::{Node, NodeError, effects, worker};
 use flights::Flights;
 pub(crate) use flights::{Departure, Work};
 use jobs::{Jobs, Task};
@@ -77,6 +77,8 @@ pub(crate) enum News {
         /// The step that kept it from running.
         because: Option<u32>,
     },
+    /// It is not known whether a step was done.
+    Doubted { step: u32, reason: String },
     /// Every step that was started has ended.
     Over(Verdict),
     /// Nothing more can be done or written.
@@ -149,6 +151,8 @@ struct State {
     /// Workers that wait for a job.
     idle: usize,
     workers: Vec<JoinHandle<()>>,
+    /// Threads on which effects are performed.
+    effects: Vec<JoinHandle<()>>,
     /// Reads the newest receipts' keys, while a run that is resumed goes on.
     warming: Option<JoinHandle<()>>,
     /// Set when the home is being closed.
@@ -193,6 +197,7 @@ impl Crew {
                 last_run: 0,
                 idle: 0,
                 workers: Vec::new(),
+                effects: Vec::new(),
                 warming: None,
                 leaving: false,
             }),
@@ -330,8 +335,14 @@ impl Drop for Crew {
         let threads: Vec<JoinHandle<()>> = {
             let mut state = self.0.lock();
             state.leaving = true;
+            // Nobody is left to hear of them; an effect that has left is noted, and asked about by the next process.
+            for course in state.runs.values() {
+                course.order.stop.cancel();
+            }
             let workers = std::mem::take(&mut state.workers);
-            workers.into_iter().chain(state.warming.take()).collect()
+            let effects = std::mem::take(&mut state.effects);
+            let threads = workers.into_iter().chain(effects);
+            threads.chain(state.warming.take()).collect()
         };
         self.0.work.notify_all();
         for thread in threads {
@@ -413,6 +424,51 @@ impl Shared {
         }
         self.staff(state, 0);
         may
+    }
+
+    /// Has an effect performed on a thread of its own: it waits for others, and must not keep a worker from computing.
+    /// There are no more of them than steps under way.
+    pub(crate) fn perform(self: &Arc<Self>, work: Work) {
+        let run = work.run;
+        let shared = Arc::clone(self);
+        let mut state = self.lock();
+        let Some(core) = self.core.upgrade().filter(|_| !state.leaving) else {
+            return;
+        };
+        state.effects.retain(|thread| !thread.is_finished());
+        let name = thread::Builder::new().name("ipvm-effect".into());
+        let begun = name.spawn(move || {
+            let _fallen = worker::Fallen {
+                shared: &shared,
+                run,
+            };
+            if let Err(error) = effects::perform(&Node::of(core), &shared, work) {
+                shared.fail(run, error);
+            }
+        });
+        match begun {
+            Ok(thread) => state.effects.push(thread),
+            Err(error) => {
+                let error = format!("no thread could be started: {error}");
+                self.fail_locked(&mut state, run, NodeError::Internal(error));
+            }
+        }
+    }
+
+    /// The result of an effect is known, and its commit is under way.
+    pub(crate) fn computed_elsewhere(self: &Arc<Self>, computed: Computed) {
+        let mut state = self.lock();
+        self.computed(&mut state, computed);
+        self.staff(&mut state, 0);
+    }
+
+    /// It is not known whether a step was done, and that is on record.
+    pub(crate) fn doubted(self: &Arc<Self>, run: RunId, step: u32, reason: String) {
+        let mut state = self.lock();
+        feed(&state, run, News::Doubted { step, reason });
+        self.land(&mut state, run, step);
+        self.tell(&mut state, run, Event::Doubted { run, step });
+        self.staff(&mut state, 0);
     }
 
     /// A step that was stopped while it was executed.

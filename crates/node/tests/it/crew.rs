@@ -25,7 +25,7 @@ fn run_told(node: &Node, prepared: &Prepared, options: &RunOptions) -> (RunRepor
         &mut |progress| match progress {
             Progress::Started { step } => told.push(Told::Started(step)),
             Progress::Ended { step, .. } => told.push(Told::Ended(step)),
-            Progress::Began { .. } => {}
+            Progress::Began { .. } | Progress::Doubted { .. } => {}
         },
     );
     (report.unwrap(), told)

@@ -161,10 +161,15 @@ fn two_homes_with_other_keys_compute_equal_results() {
 #[test]
 fn what_is_not_offered_is_refused_by_name() {
     let cases = [
-        ("  t: { cmd: /msg/send, args: { to: x } }\n", "/msg/send"),
+        ("  t: { cmd: /chan/open, args: { to: x } }\n", "/chan/open"),
         (
-            "  t: { mod: calc.wasm, fun: add, args: [1, 2], config: { retry: 2 } }\n",
-            "retry",
+            "  t: { cmd: /crud/read, args: { uri: \"gopher://x\" } }\n",
+            "gopher:",
+        ),
+        ("  t: { cmd: /crud/read, args: {} }\n", "uri"),
+        (
+            "  t: { mod: calc.wasm, fun: add, args: [1, 2], config: { disk: 2 } }\n",
+            "disk",
         ),
         (
             "  t: { mod: calc.wasm, fun: add, args: [1, 2], rescue: { mod: calc.wasm, fun: trap } }\n",

@@ -121,6 +121,7 @@ fn parameters_can_be_set() {
         file: folder.path("workflow.yaml"),
         set: vec![("n".into(), n.into())],
         allow: vec![],
+        again: false,
     };
     assert_ne!(
         node.prepare(&request("2")).unwrap().plan.cid(),

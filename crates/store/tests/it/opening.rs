@@ -34,7 +34,7 @@ fn a_newer_layout_is_refused() {
     drop(Store::open(home.path(), keys_of).unwrap());
     Connection::open(main_db(home.path()))
         .unwrap()
-        .pragma_update(None, "user_version", 5)
+        .pragma_update(None, "user_version", 6)
         .unwrap();
     for error in [
         open_error(home.path()),
@@ -44,8 +44,8 @@ fn a_newer_layout_is_refused() {
             matches!(
                 error,
                 StoreError::NewerLayout {
-                    found: 5,
-                    known: 4,
+                    found: 6,
+                    known: 5,
                     ..
                 }
             ),
