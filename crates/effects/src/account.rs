@@ -229,7 +229,7 @@ impl DnsAccount {
                 what: "needs a secret beside it, and a secret needs a key's name".to_owned(),
             });
         }
-        Ok(())
+        crate::dns::check_account(self)
     }
 }
 

@@ -43,6 +43,7 @@
 
 mod account;
 mod body;
+mod dns;
 mod engine;
 mod fault;
 mod file;
@@ -157,6 +158,7 @@ pub fn provider_for(command: &Command, args: &BTreeMap<String, Ipld>) -> Option<
 pub struct Effects {
     http: http::Http,
     smtp: smtp::Smtp,
+    dns: dns::Dns,
     file: file::File,
     none: NotOffered,
 }
@@ -168,7 +170,8 @@ impl Effects {
         let engine = Arc::new(engine::Engine::default());
         Self {
             http: http::Http::new(Arc::clone(&engine)),
-            smtp: smtp::Smtp::new(engine),
+            smtp: smtp::Smtp::new(Arc::clone(&engine)),
+            dns: dns::Dns::new(engine),
             file: file::File,
             none: NotOffered,
         }
@@ -181,7 +184,8 @@ impl Effects {
             Kind::Http => &self.http,
             Kind::File => &self.file,
             Kind::Smtp => &self.smtp,
-            Kind::Dns | Kind::Ipfs => &self.none,
+            Kind::Dns => &self.dns,
+            Kind::Ipfs => &self.none,
         }
     }
 }

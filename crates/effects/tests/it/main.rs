@@ -8,10 +8,13 @@
 
 mod ask;
 mod authority;
+mod dns;
+mod dns_server;
 mod file;
 mod http;
 mod http_faults;
 mod http_server;
+mod knot;
 mod offered;
 mod raw;
 mod smtp;
