@@ -26,6 +26,7 @@ mod layouts;
 mod logs;
 mod lost;
 mod names;
+mod needles;
 mod new;
 mod parties;
 mod run;

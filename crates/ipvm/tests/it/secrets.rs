@@ -1,166 +1,24 @@
 //! Secrets at rest: nothing of a secret task is in the home in the clear, nor in what the verbs that list things say.
 //! Without these, whoever sees a backup, a disk or a log sees the secret, or can check a guess of it by its hash.
 //!
-//! Every file of the home is searched byte by byte; the same search has to find what is not secret.
+//! Every file of the home is searched byte by byte, and every row of its databases; the same search has to find what is
+//! not secret.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::Stdio;
 
-use ipvm_ipld::{Block, Cid, Ipld, codec, unixfs};
+use ipvm_ipld::{Cid, Ipld, codec, links_of_value};
 use ipvm_node::{Access, Node};
-use ipvm_testkit::{CALC, component};
+use ipvm_testkit::{CALC, component, program};
 use ipvm_workflow::Computation;
 
-use crate::home::Home;
+use crate::home::{Home, Ran};
+use crate::needles::{self, Needles, noise};
+use crate::parties::{Party, call};
 
 const WHO: &str = "Alice Liddell, born 1852-05-04";
 const NAME: &str = "diagnosis-of-alice";
-/// Bytes of a needle that are compared first.
-const KEY: usize = 8;
-
-/// What must not be found, or must: by its first bytes, each with what it is.
-struct Needles {
-    by_key: HashMap<[u8; KEY], Vec<(Vec<u8>, String)>>,
-    /// Which two bytes one of them begins with: most places need no more of a look.
-    begins: Vec<bool>,
-}
-
-impl Default for Needles {
-    fn default() -> Self {
-        Self {
-            by_key: HashMap::new(),
-            begins: vec![false; 1 << 16],
-        }
-    }
-}
-
-fn two(bytes: &[u8]) -> usize {
-    usize::from(bytes[0]) << 8 | usize::from(bytes[1])
-}
-
-impl Needles {
-    fn add(&mut self, what: &str, bytes: &[u8]) {
-        let key = bytes[..KEY].try_into().unwrap();
-        self.begins[two(bytes)] = true;
-        let all = self.by_key.entry(key).or_default();
-        all.push((bytes.to_vec(), what.to_owned()));
-    }
-
-    /// A CID as bytes, by its digest, and in the texts that tools write.
-    fn cid(&mut self, what: &str, cid: &Cid) {
-        let base32 = cid.to_string();
-        let digest = cid.hash().digest();
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.add(&format!("{what}: bytes"), &cid.to_bytes());
-        self.add(&format!("{what}: digest"), digest);
-        self.add(&format!("{what}: base32"), &base32.as_bytes()[1..]);
-        self.add(
-            &format!("{what}: BASE32"),
-            base32[1..].to_uppercase().as_bytes(),
-        );
-        self.add(
-            &format!("{what}: base58"),
-            base58(&cid.to_bytes()).as_bytes(),
-        );
-        self.add(&format!("{what}: hex"), hex.as_bytes());
-        self.add(&format!("{what}: HEX"), hex.to_uppercase().as_bytes());
-    }
-
-    /// Pieces of bytes, wherever a block may begin.
-    fn pieces(&mut self, what: &str, bytes: &[u8]) {
-        for at in (0..bytes.len() - 32).step_by(4_001) {
-            self.add(&format!("{what}: bytes at {at}"), &bytes[at..at + 32]);
-        }
-    }
-
-    /// A file with all of its blocks.
-    fn file(&mut self, what: &str, bytes: &[u8]) -> Cid {
-        self.pieces(what, bytes);
-        let mut blocks: Vec<Block> = Vec::new();
-        let mut keep = |block: Block| {
-            blocks.push(block);
-            Ok::<(), std::convert::Infallible>(())
-        };
-        let mut builder = unixfs::Builder::new();
-        builder.push(bytes, &mut keep).unwrap();
-        let root = builder.finish(&mut keep).unwrap().cid;
-        for block in blocks {
-            self.cid(&format!("{what}: block"), block.cid());
-        }
-        root
-    }
-
-    /// Which of them are in these bytes.
-    fn found_in(&self, bytes: &[u8]) -> HashSet<&str> {
-        let mut found = HashSet::new();
-        for (at, window) in bytes.windows(KEY).enumerate() {
-            if !self.begins[two(window)] {
-                continue;
-            }
-            let Some(all) = self.by_key.get(window) else {
-                continue;
-            };
-            for (needle, what) in all {
-                if bytes[at..].starts_with(needle) {
-                    found.insert(what.as_str());
-                }
-            }
-        }
-        found
-    }
-
-    fn len(&self) -> usize {
-        self.by_key.values().map(Vec::len).sum()
-    }
-}
-
-fn base58(bytes: &[u8]) -> String {
-    const DIGITS: &[u8] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
-    let mut digits: Vec<u32> = Vec::new();
-    for byte in bytes {
-        let mut carry = u32::from(*byte);
-        for digit in &mut digits {
-            carry += *digit << 8;
-            *digit = carry % 58;
-            carry /= 58;
-        }
-        while carry > 0 {
-            digits.push(carry % 58);
-            carry /= 58;
-        }
-    }
-    let text = digits.iter().rev().map(|digit| DIGITS[*digit as usize]);
-    String::from_utf8(text.collect()).unwrap()
-}
-
-/// Bytes that nothing else has by chance.
-fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed;
-    let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (state >> 33) as u8
-    };
-    (0..len).map(|_| next()).collect()
-}
-
-/// All files below a folder: path and bytes.
-fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.append(&mut files(&path));
-        } else {
-            let bytes = std::fs::read(&path).unwrap();
-            found.push((path.display().to_string(), bytes));
-        }
-    }
-    found
-}
 
 struct Scene {
     home: Home,
@@ -172,6 +30,7 @@ impl Scene {
     fn new() -> Self {
         let home = Home::new();
         home.file("calc.wasm", component(CALC));
+        home.file("program.wasm", program());
         let (diagnosis, weather) = (noise(1, 2_500_000), noise(2, 200_000));
         home.file("diagnosis.bin", &diagnosis);
         home.file("weather.bin", &weather);
@@ -181,14 +40,14 @@ impl Scene {
             control: Needles::default(),
         };
         scene.secret.file("secret file", &diagnosis);
-        let root = scene.control.file("open file", &weather);
-        scene.control.cid("open file", &root);
+        scene.control.file("open file", &weather);
         scene.secret.add("argument and result", WHO.as_bytes());
         scene.secret.add("name", NAME.as_bytes());
         scene
     }
 
-    /// Everything that a workflow's secret steps are known by: tasks, computations, invocations and receipts.
+    /// Everything that steps are known by: tasks, computations, invocations, receipts, results and logs; of these labels
+    /// in runs with secret steps, and as the control, of all that are open.
     fn know(&mut self, labels: &[&str]) {
         let node = Node::open(&self.home.path(), Access::Read).unwrap();
         for run in node.runs(100).unwrap().iter().filter(|run| run.secret) {
@@ -200,38 +59,44 @@ impl Scene {
             let report = node.run_report(run).unwrap();
             self.secret.cid("request", &report.run);
             for (index, step) in (0..).zip(report.steps.iter()) {
-                if !labels.contains(&step.label.as_str()) {
-                    assert!(!step.secret, "{}", step.label);
-                    continue;
-                }
-                assert!(step.secret, "{}", step.label);
-                self.secret.cid(&format!("{} task", step.label), &step.task);
+                let label = step.label.as_str();
+                assert_eq!(step.secret, labels.contains(&label), "{label}");
                 let task = plan.step(index).unwrap().task;
-                let mut args = task.args;
-                if let Some(Ipld::List(list)) = args.get_mut("args") {
-                    for arg in list {
-                        *arg = self.resolved(&node, arg);
-                    }
+                let computation = self.computation(&node, task);
+                let needles = match step.secret {
+                    true => &mut self.secret,
+                    false => &mut self.control,
+                };
+                needles.cid(&format!("{label} task"), &step.task);
+                needles.cid(&format!("{label} computation"), &computation);
+                let Some(cid) = step.receipt else { continue };
+                needles.cid(&format!("{label} receipt"), &cid);
+                let receipt = node.receipt(&cid).unwrap().unwrap();
+                let meta = &receipt.payload().meta;
+                let expect = (!step.secret).then_some(computation);
+                assert_eq!(meta.computation, expect, "{label}");
+                needles.cid(&format!("{label} invocation"), &meta.inv);
+                if let Some(log) = &meta.log {
+                    needles.cid(&format!("{label} log"), log);
+                    let log = node.block(log).unwrap().unwrap();
+                    needles.add(&format!("{label} log"), &log);
                 }
-                let computation = Computation {
-                    cmd: task.cmd,
-                    args,
-                };
-                let cid = computation.cid().unwrap();
-                self.secret
-                    .cid(&format!("{} computation", step.label), &cid);
-                let Some(receipt) = step.receipt else {
-                    continue;
-                };
-                self.secret
-                    .cid(&format!("{} receipt", step.label), &receipt);
-                let receipt = node.receipt(&receipt).unwrap().unwrap();
-                assert_eq!(receipt.payload().meta.computation, None);
-                let asked = receipt.payload().meta.inv;
-                self.secret
-                    .cid(&format!("{} invocation", step.label), &asked);
+                for link in links_of_value(receipt.payload().out.value()) {
+                    needles.cid(&format!("{label} result"), &link);
+                }
             }
         }
+    }
+
+    /// The memo key of a task that is on record.
+    fn computation(&self, node: &Node, task: ipvm_workflow::Task) -> Cid {
+        let mut args = task.args;
+        if let Some(Ipld::List(list)) = args.get_mut("args") {
+            for arg in list {
+                *arg = self.resolved(node, arg);
+            }
+        }
+        Computation::cid_of(&task.cmd, &args).unwrap()
     }
 
     fn resolved(&self, node: &Node, arg: &Ipld) -> Ipld {
@@ -251,7 +116,7 @@ impl Scene {
     #[track_caller]
     fn check(&self, when: &str) {
         let mut control = HashSet::new();
-        for (path, bytes) in files(&self.home.path()) {
+        for (path, bytes) in needles::home(&self.home.path()) {
             let found = self.secret.found_in(&bytes);
             assert!(found.is_empty(), "{when}: {path} holds {found:?}");
             control.extend(self.control.found_in(&bytes));
@@ -267,6 +132,48 @@ impl Scene {
         assert!(has("open file: bytes at"), "{when}: {found:?}");
         assert!(has("open file: block: digest"), "{when}: {found:?}");
         assert!(has("open file: block: bytes"), "{when}: {found:?}");
+        if self.control.knows("weather receipt") {
+            for what in ["task", "computation", "invocation"] {
+                let what = format!("weather {what}: digest");
+                assert!(has(&what), "{when}: no {what} in {found:?}");
+            }
+        }
+    }
+
+    /// What a run says has nothing secret but the name, which is that of a folder with outputs.
+    #[track_caller]
+    fn said_nothing(&self, ran: &Ran) {
+        for said in [&ran.out, ran.err.as_bytes()] {
+            let mut found = self.secret.found_in(said);
+            found.remove("name");
+            assert!(found.is_empty(), "it says {found:?}");
+        }
+    }
+
+    /// The same work in the open leaves in another home what is searched for in this one.
+    fn is_found_where_it_is_open(&self) {
+        let plain = Home::new();
+        for name in ["calc.wasm", "program.wasm", "diagnosis.bin"] {
+            plain.file(name, self.home.read(name));
+        }
+        plain.ok(&["call", "calc.wasm", "count", "@diagnosis.bin"]);
+        plain.ok(&["call", "program.wasm", "look"]);
+        let all = needles::home(&plain.path());
+        let found: HashSet<&str> = all
+            .iter()
+            .flat_map(|(_, bytes)| self.secret.found_in(bytes))
+            .collect();
+        for what in [
+            "secret file: bytes at 0",
+            "secret file: block: digest",
+            "secret file: block: bytes",
+            "size computation: digest",
+            "size computation: bytes",
+            "look log",
+            "look log: digest",
+        ] {
+            assert!(found.contains(what), "{what} is not in {found:?}");
+        }
     }
 
     #[track_caller]
@@ -291,20 +198,22 @@ tasks:
   big: {{ mod: calc.wasm, fun: blob, args: [{{await: size}}] }}
   twice: {{ mod: calc.wasm, fun: add, args: [{{await: size}}, {{await: size}}] }}
   odd: {{ mod: calc.wasm, fun: trap, args: [], config: {{secret: true}} }}
+  look: {{ mod: program.wasm, fun: look, args: [], config: {{secret: true}} }}
   weather: {{ mod: calc.wasm, fun: count, args: [{{file: ./weather.bin}}] }}
 outputs: {{ note: note.json, twice: twice.json, weather: weather.json }}
 "
     )
 }
 
-const SECRET: [&str; 5] = ["size", "note", "big", "twice", "odd"];
+const SECRET: [&str; 6] = ["size", "note", "big", "twice", "odd", "look"];
 
 #[test]
 fn nothing_of_a_secret_task_is_in_the_home_or_in_lists() {
     let mut scene = Scene::new();
     scene.home.file("secret.yaml", workflow());
     // One task fails, and not one of the outputs.
-    let ran = scene.home.run(&["run", "secret.yaml", "--json"]).code(0);
+    let first = ["run", "secret.yaml", "--json", "--progress", "json"];
+    let ran = scene.home.run(&first).code(0);
     let report: serde_json::Value = serde_json::from_slice(&ran.out).unwrap();
     let note = String::from_utf8(scene.home.read("ipvm-out/diagnosis-of-alice/note.json")).unwrap();
     assert!(note.contains(WHO), "what was asked for is written: {note}");
@@ -317,23 +226,22 @@ fn nothing_of_a_secret_task_is_in_the_home_or_in_lists() {
     }
     assert!(report["tasks"]["weather"]["receipt"].is_string());
     scene.know(&SECRET);
+    for known in ["size computation", "look log", "big result", "odd receipt"] {
+        assert!(scene.secret.knows(known), "{known}");
+    }
     // The result of `big`: 2,500,000 times the letter x.
-    scene.secret.cid("big result", &{
-        let mut nowhere = |_: Block| Ok::<(), std::convert::Infallible>(());
-        let mut builder = unixfs::Builder::new();
-        builder.push(&vec![b'x'; 2_500_000], &mut nowhere).unwrap();
-        builder.finish(&mut nowhere).unwrap().cid
-    });
     scene.secret.add("big result", &[b'x'; 64]);
     assert!(scene.secret.len() > 600, "{}", scene.secret.len());
+    scene.said_nothing(&ran);
     scene.check("after the run");
 
     // Answered from memory, for the same owner.
     let again = scene.home.json(&["run", "secret.yaml", "--json"]);
     assert_eq!(
         (&again["executed"], &again["reused"]),
-        (&1.into(), &5.into())
+        (&1.into(), &6.into())
     );
+    scene.said_nothing(&scene.home.run(&["run", "secret.yaml"]).code(0));
     scene.check("after the same run");
 
     let listed = scene.says_nothing(&["workflow", "list"]);
@@ -395,8 +303,10 @@ fn nothing_of_a_secret_task_is_in_the_home_or_in_lists() {
     let report: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
     assert_eq!(
         (&report["executed"], &report["reused"]),
-        (&1.into(), &5.into())
+        (&1.into(), &6.into())
     );
+
+    scene.is_found_where_it_is_open();
 
     // A collection of what nothing keeps takes the sealed blocks too.
     scene.says_nothing(&["store", "gc", "--keep-runs", "0"]);
@@ -455,8 +365,14 @@ fn a_killed_secret_run_leaves_nothing_open_and_goes_on() {
         !status.success() && status.code().is_none(),
         "it was killed: {status}"
     );
+    let wal = scene.home.path().join("store").join("main.db-wal");
+    let wal = std::fs::read(wal).unwrap();
+    let rows = scene.control.found_in(&wal);
+    assert!(!rows.is_empty(), "what is on record is in the WAL as well");
     let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
     scene.know(&labels);
+    let found = scene.secret.found_in(&wal);
+    assert!(found.is_empty(), "the WAL holds {found:?}");
     scene.check("after the kill");
     let shown = scene.home.json(&["workflow", "show", "secret-1", "--json"]);
     assert_eq!(shown["status"], "running");
@@ -525,6 +441,45 @@ fn another_owner_of_the_same_store_finds_nothing() {
         strip(awaits(&diagnosis.to_string())),
         strip(awaits(&never.to_string()))
     );
+    // Nor can they await it, or ask for its content.
+    let content = diagnosis.to_string();
+    for wanted in [&task, &receipt] {
+        let say = |cid: &str| {
+            let text = format!(
+                "ipvm: \"0.2\"\ntasks:\n  t: {{ mod: calc.wasm, fun: add, args: [{{await: {cid}}}, 1] }}\n"
+            );
+            scene.home.file("await.yaml", text);
+            let explained = scene.home.run(&["explain", "await.yaml"]).code(0);
+            let ran = scene.home.run(&["run", "await.yaml"]).code(2);
+            let said = ran.err.replace(cid, "CID");
+            (explained.text(), said, ran.out)
+        };
+        assert_eq!(say(wanted), say(missing));
+    }
+    for verb in [
+        ["cat"].as_slice(),
+        &["ls"],
+        &["get"],
+        &["inspect"],
+        &["store", "pin"],
+        &["receipt", "verify"],
+    ] {
+        let say = |cid: &str| {
+            let ran = scene.home.run(&[verb, &[cid]].concat());
+            assert_ne!(ran.code, Some(0), "{verb:?}");
+            (ran.code, ran.err.replace(cid, "CID"), ran.out)
+        };
+        assert_eq!(say(&content), say(&never.to_string()), "{verb:?}");
+        assert_eq!(say(&receipt), say(missing), "{verb:?}");
+        assert_eq!(say(&task), say(missing), "{verb:?}");
+    }
+    // What begins like a name is not completed.
+    let say = |cid: &str| {
+        let prefix = &cid[..20];
+        let ran = scene.home.run(&["receipt", "show", prefix]).code(2);
+        ran.err.replace(prefix, "PREFIX")
+    };
+    assert_eq!(say(&receipt), say(missing));
     // Their own run of the same file computes all that is secret, and the store is sound for them too.
     let ran = scene.home.json(&["run", "secret.yaml", "--json"]);
     assert_eq!(ran["reused"], 0, "{ran}");
@@ -585,3 +540,218 @@ fn secret_content_taints_and_stays() {
     scene.home.ok(&["store", "gc", "--keep-runs", "0"]);
     scene.home.run(&["cat", &cid]).code(2);
 }
+
+/// Whoever may use the machine learns nothing by asking for work that was done in secret.
+#[test]
+fn a_guest_on_the_machine_can_neither_await_nor_guess() {
+    let (alice, bob) = (Party::new(), Party::new());
+    bob.knows("alice", &alice);
+    let module = alice.has_calc();
+    alice.home.ok(&["store", "pin", "--public", &module]);
+    alice.home.ok(&[
+        "ucan",
+        "delegate",
+        "--to",
+        &bob.owner,
+        "--cmd",
+        "/wasm/run",
+        "-o",
+        "bob.ucan",
+    ]);
+    alice.gives(&bob, "bob.ucan");
+    bob.home.ok(&["ucan", "import", "bob.ucan"]);
+    let run = |secret: bool, args: &str| {
+        let text = format!(
+            "ipvm: \"0.2\"\ntasks:\n  t: {{ mod: calc.wasm, fun: add, args: [{args}], config: {{secret: {secret}}} }}\n"
+        );
+        alice.home.file("w.yaml", text);
+        alice.home.run(&["run", "w.yaml"]).code(0);
+        let run = if secret { "secret-1" } else { "w" };
+        let shown = alice
+            .home
+            .json(&["workflow", "show", run, "--reveal", "--json"]);
+        shown["tasks"]["t"]["task"].as_str().unwrap().to_owned()
+    };
+    let secret = run(true, "4000000, 711");
+    run(false, "4000000, 712");
+    let ask = |args: &str| {
+        bob.home.ok(&[
+            "ucan",
+            "invoke",
+            "/wasm/run",
+            "--sub",
+            "alice-machine",
+            "--args",
+            args,
+            "-o",
+            "ask.ucan",
+        ]);
+        bob.gives(&alice, "ask.ucan");
+    };
+    // A guess is computed, whether it is right or not; what is open is answered from memory.
+    let guess = |number: &str| {
+        ask(&call(&module, "add", &format!("[4000000, {number}]")));
+        let done = alice.executes("ask.ucan", "answer.ucan");
+        assert_eq!(done["status"], "ok", "{done}");
+        done["memo"].clone()
+    };
+    assert_eq!(guess("711"), false);
+    assert_eq!(guess("710"), false);
+    assert_eq!(guess("712"), true);
+    // To await it is refused as if it were not there.
+    let waits = |task: &str| {
+        ask(&call(
+            &module,
+            "add",
+            &format!(r#"[{{"await/ok": {{"/": "{task}"}}}}, 1]"#),
+        ));
+        let ran = alice.home.run(&["ucan", "execute", "ask.ucan"]).code(2);
+        (ran.err.replace(task, "TASK"), ran.out)
+    };
+    let never = "bafyreigxvfradwkmhpfsqcfyqk5kfjpy6lonxbvx5222sbnrifypuckxyq";
+    assert_eq!(waits(&secret), waits(never));
+    assert!(waits(never).0.contains("no receipt here"));
+}
+
+#[test]
+fn what_awaits_a_secret_in_another_workflow_is_secret() {
+    let mut scene = Scene::new();
+    scene.home.file("secret.yaml", workflow());
+    scene.home.run(&["run", "secret.yaml"]).code(0);
+    let known = scene
+        .home
+        .json(&["workflow", "show", "secret-1", "--reveal", "--json"]);
+    let task = known["tasks"]["size"]["task"].as_str().unwrap();
+    let text = |config: &str| {
+        format!(
+            "ipvm: \"0.2\"\ntasks:\n  after: {{ mod: calc.wasm, fun: add, args: [{{await: {task}}}, 5]{config} }}\n  beside: {{ mod: calc.wasm, fun: add, args: [3, 4] }}\n  later: {{ mod: calc.wasm, fun: blob, args: [{{await: after}}] }}\n"
+        )
+    };
+    scene.home.file("after.yaml", text(""));
+    let explained = scene.home.ok(&["explain", "after.yaml"]);
+    assert!(
+        explained.contains("secret: it awaits a secret task of another workflow"),
+        "{explained}"
+    );
+    let report = scene.home.json(&["run", "after.yaml", "--json"]);
+    let tasks = &report["tasks"];
+    assert_eq!(
+        (&tasks["after"]["secret"], &tasks["later"]["secret"]),
+        (&true.into(), &true.into())
+    );
+    assert_eq!(
+        (&tasks["beside"]["secret"], &tasks["beside"]["out"]["ok"]),
+        (&serde_json::Value::Null, &7.into())
+    );
+    scene.know(&[SECRET.as_slice(), &["after", "later"]].concat());
+    assert!(scene.secret.knows("later result"));
+    scene.check("after the dependents");
+    scene
+        .home
+        .file("refused.yaml", text(", config: {secret: false}"));
+    scene
+        .home
+        .run(&["run", "refused.yaml"])
+        .code(2)
+        .says("`after` says `secret: false`, but it awaits a secret task of another workflow");
+}
+
+/// Of several files, in a run and in a call, those are sealed that secret work alone uses: large or small, named or found.
+#[test]
+fn of_several_files_the_secret_ones_are_sealed() {
+    let mut scene = Scene::new();
+    let mut files: Vec<(String, Vec<u8>, bool)> = vec![
+        ("scan.bin".into(), noise(10, 300_000), true),
+        ("note.txt".into(), noise(11, 500), true),
+        ("shared.bin".into(), noise(12, 100_000), false),
+        ("plan.txt".into(), noise(13, 700), false),
+    ];
+    for n in 0..3 {
+        let size = 40_000 * (n as usize) + 90;
+        files.push((format!("mail/{n}.txt"), noise(20 + n, size), true));
+        files.push((format!("news/{n}.txt"), noise(30 + n, size), false));
+    }
+    for (name, bytes, secret) in &files {
+        scene.home.file(name, bytes);
+        match secret {
+            true => scene.secret.file(name, bytes),
+            false => scene.control.file(name, bytes),
+        };
+    }
+    scene.home.file(
+        "several.yaml",
+        "ipvm: \"0.2\"
+tasks:
+  scan: { mod: calc.wasm, fun: count, args: [{file: ./scan.bin}], config: {secret: true} }
+  note: { mod: calc.wasm, fun: count, args: [{file: ./note.txt}], config: {secret: true} }
+  both: { mod: calc.wasm, fun: count, args: [{file: ./shared.bin}], config: {secret: true} }
+  mail: { mod: calc.wasm, fun: count, each: {glob: \"./mail/*.txt\"}, args: [{item: true}], config: {secret: true} }
+  news: { mod: calc.wasm, fun: count, each: {glob: \"./news/*.txt\"}, args: [{item: true}] }
+  plan: { mod: calc.wasm, fun: count, args: [{file: ./plan.txt}] }
+  weather: { mod: calc.wasm, fun: count, args: [{file: ./weather.bin}] }
+  again: { mod: other.wasm, fun: count, args: [{file: ./shared.bin}] }
+",
+    );
+    // Another module, so that it is another task than `both`.
+    scene.home.file(
+        "other.wasm",
+        component(&CALC.replace("the number is", "this one is, ")),
+    );
+    scene.home.run(&["run", "several.yaml"]).code(0);
+    scene.check("after the run");
+    let all = |scene: &Scene| {
+        let everything: Vec<u8> = needles::home(&scene.home.path())
+            .into_iter()
+            .flat_map(|(_, bytes)| bytes)
+            .collect();
+        let found = scene.control.found_in(&everything);
+        for (name, ..) in files.iter().filter(|file| !file.2) {
+            let digest = format!("{name}: block: digest");
+            assert!(found.contains(digest.as_str()), "{name} is open");
+        }
+    };
+    all(&scene);
+    // One that changes is sealed as well, and the others are answered from memory.
+    let changed = noise(14, 300_000);
+    scene.home.file("scan.bin", &changed);
+    scene.secret.file("changed", &changed);
+    let again = scene.home.json(&["run", "several.yaml", "--json"]);
+    assert_eq!(
+        (&again["executed"], &again["reused"]),
+        (&1.into(), &11.into())
+    );
+    scene.check("after the change");
+    // In a call with a secret argument, all files are inputs of secret work.
+    let beside = noise(15, 90_000);
+    scene.home.file("beside.bin", &beside);
+    scene.secret.file("beside", &beside);
+    scene.home.file("two.wasm", component(TWO));
+    let called = scene
+        .home
+        .run(&["call", "two.wasm", "both", "@note.txt", "@beside.bin"])
+        .code(0);
+    assert_eq!(called.text(), "90500");
+    scene.check("after the call");
+    let runs = scene.home.json(&["workflow", "list", "--json"]);
+    assert!(
+        runs.as_array()
+            .unwrap()
+            .iter()
+            .all(|run| run["workflow"].is_null()),
+        "{runs}"
+    );
+}
+
+/// A function of two contents: how long both are together.
+const TWO: &str = r#"(component
+  (core module $m
+    (memory (export "memory") 16) (global $next (mut i32) (i32.const 1024))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
+      (local.set $at (global.get $next))
+      (global.set $next (i32.add (local.get $at) (local.get 3)))
+      (local.get $at))
+    (func (export "both") (param i32 i32 i32 i32) (result i32)
+      (i32.add (local.get 1) (local.get 3))))
+  (core instance $i (instantiate $m))
+  (func (export "both") (param "a" (list u8)) (param "b" (list u8)) (result u32)
+    (canon lift (core func $i "both") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))"#;
