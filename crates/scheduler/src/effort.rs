@@ -47,8 +47,11 @@ impl Default for Patience {
 /// What came of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attempt {
-    /// The far side answered, whatever it said; or the effect was refused for good.
+    /// The far side did what was asked, or said that it had done it before.
     Answered,
+    /// The far side answered with an error, or the effect was refused for good: this attempt did nothing and none will. Of
+    /// an earlier attempt of which nothing is known, that says nothing.
+    Failed,
     /// Nothing was done, and another attempt may do better: not before so many milliseconds.
     NotDone {
         /// What the far side asks for; 0 if nothing.
@@ -168,6 +171,7 @@ impl Effort {
             (State::Waiting, Happened::Stopped) => self.leave(Action::GiveUp),
             (State::Performing, Happened::Attempted(attempt)) => match attempt {
                 Attempt::Answered => self.over(Action::End),
+                Attempt::Failed => self.leave(Action::End),
                 Attempt::Cancelled => self.leave(Action::GiveUp),
                 Attempt::NotDone { wait } => self.again(wait, now, jitter),
                 Attempt::Unknown if self.class == Class::Mutation => {
@@ -185,6 +189,13 @@ impl Effort {
             _ if self.class == Class::Mutation => self.over(Action::Doubt),
             _ => self.over(Action::End),
         }
+    }
+
+    /// Whether another far side may be asked next. While it is open whether one did a mutation, it alone can tell, and it
+    /// alone recognises a repeat; the note has to say which it was, for the next process.
+    #[must_use]
+    pub fn may_move(&self) -> bool {
+        !self.open
     }
 
     /// Attempts so far.

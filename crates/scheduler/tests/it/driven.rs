@@ -249,6 +249,63 @@ fn a_stop_waits_for_what_is_under_way_and_starts_nothing_more() {
     assert_eq!(scheduler.under_way(), 0);
 }
 
+/// Without this, a doubt would end a run that has other work, or keep one waiting for ever.
+#[test]
+fn a_doubt_keeps_only_what_awaits_it() {
+    let mut scheduler = scheduler(4);
+    // Steps 2 and 3 await the one in doubt; 3 can be written off all the same, since 1 ends in an error.
+    let inputs = [vec![], vec![], vec![ok(0)], vec![ok(0), ok(1)], vec![]];
+    let dag = Dag::new(&inputs).unwrap();
+    let mut handle = |event| scheduler.handle(event).unwrap();
+    let run = RUN;
+    handle(Event::Submitted {
+        run,
+        dag,
+        ended: vec![],
+    });
+    for step in [0, 1, 4] {
+        assert_eq!(
+            handle(Event::Missed { run, step }),
+            [Command::Execute { run, step }]
+        );
+    }
+    assert_eq!(handle(Event::Doubted { run, step: 0 }), []);
+    let ended = |step, ending| Event::Ended { run, step, ending };
+    let settle = Command::Settle {
+        run,
+        step: 3,
+        because: 1,
+    };
+    assert_eq!(handle(ended(1, Ending::Error)), [settle]);
+    assert_eq!(handle(ended(3, Ending::Error)), []);
+    let verdict = Verdict::InDoubt;
+    assert_eq!(
+        handle(ended(4, Ending::Ok)),
+        [Command::Finish { run, verdict }]
+    );
+    assert_eq!(scheduler.under_way(), 0);
+}
+
+/// Without this, a doubt that is told after a stop would keep the run from ending.
+#[test]
+fn a_doubt_after_a_stop_ends_the_run() {
+    let mut scheduler = scheduler(4);
+    let dag = Dag::new(&[vec![], vec![ok(0)]]).unwrap();
+    let mut handle = |event| scheduler.handle(event).unwrap();
+    let run = RUN;
+    handle(Event::Submitted {
+        run,
+        dag,
+        ended: vec![],
+    });
+    handle(Event::Missed { run, step: 0 });
+    assert_eq!(handle(Event::Stop { run }), []);
+    let verdict = Verdict::Stopped;
+    let finish = Command::Finish { run, verdict };
+    assert_eq!(handle(Event::Doubted { run, step: 0 }), [finish]);
+    assert_eq!(scheduler.under_way(), 0);
+}
+
 /// Ends the steps that are under way, oldest first, and says whose steps were started.
 fn started(
     scheduler: &mut Scheduler,

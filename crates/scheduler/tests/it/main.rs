@@ -7,4 +7,5 @@
 )]
 
 mod driven;
+mod effort;
 mod model;
