@@ -5,6 +5,7 @@
 )]
 
 mod bench;
+mod deep;
 mod draw;
 mod guests;
 mod receipts;
@@ -28,6 +29,8 @@ enum Chore {
     /// Part of `bench`: run one workflow in a process of its own and say what memory it took
     #[command(hide = true)]
     BenchMemory(bench::MemoryOptions),
+    /// Simulate many more seeds than the tests do (with `cargo xtask-release`)
+    Deep(deep::Options),
     /// Fill a home with signed receipts, for measuring on it (with `cargo xtask-release`)
     Receipts(receipts::Options),
 }
@@ -39,6 +42,7 @@ fn main() -> Result<()> {
         Chore::Draw(options) => draw::run(&options),
         Chore::Bench(options) => bench::run(&options),
         Chore::BenchMemory(options) => bench::memory(&options),
+        Chore::Deep(options) => deep::run(&options),
         Chore::Receipts(options) => receipts::run(&options),
     }
 }
