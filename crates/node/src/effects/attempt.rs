@@ -102,8 +102,15 @@ impl Attempts {
         self.class
     }
 
-    /// Makes an attempt, `now` milliseconds after the beginning.
-    pub(super) fn perform(&mut self, node: &Node, work: &Work, now: u64) -> Attempt {
+    /// Makes an attempt, `now` milliseconds after the beginning. `may_move` says whether the next may be made with another
+    /// account, should nothing be done in this one.
+    pub(super) fn perform(
+        &mut self,
+        node: &Node,
+        work: &Work,
+        now: u64,
+        may_move: bool,
+    ) -> Attempt {
         let left = self.deadline.saturating_sub(Duration::from_millis(now));
         let time = self.time.min(left.max(SHORTEST));
         let hedge = self.account().and_then(|serving| serving.hedge);
@@ -115,9 +122,9 @@ impl Attempts {
         };
         let attempt = attempt_of(&last);
         // Where nothing was done, another server may do better; where something may have been, only the same one knows.
-        let may_move = matches!(attempt, Attempt::NotDone { .. })
+        let moves = matches!(attempt, Attempt::NotDone { .. }) && may_move
             || (attempt == Attempt::Unknown && self.class.may_race());
-        if may_move {
+        if moves {
             self.at = (self.at + 1) % self.accounts.len().max(1);
         }
         self.last = Some(last);
@@ -229,7 +236,7 @@ impl Attempts {
             };
             for _ in 0..2 {
                 let Ok(next) = answers.recv() else { break };
-                let is_answer = attempt_of(&next) == Attempt::Answered;
+                let is_answer = matches!(attempt_of(&next), Attempt::Answered | Attempt::Failed);
                 last = Some(next);
                 if is_answer {
                     break;

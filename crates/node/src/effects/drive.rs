@@ -207,7 +207,8 @@ impl<'a> Performance<'a> {
                     Happened::Noted
                 }
                 Action::Perform => {
-                    let attempt = attempts.perform(self.node, &self.work, now());
+                    let may_move = effort.may_move();
+                    let attempt = attempts.perform(self.node, &self.work, now(), may_move);
                     failpoint!("effect.performed");
                     Happened::Attempted(attempt)
                 }
@@ -302,7 +303,8 @@ fn outcome(last: Option<Last>, attempts: u32) -> Outcome {
 /// How an attempt ended, as far as it matters for what follows.
 pub(super) fn attempt_of(last: &Last) -> Attempt {
     match last {
-        Last::Value(_) | Last::Fault(Fault::Refused(_) | Fault::Failed(_)) => Attempt::Answered,
+        Last::Value(_) => Attempt::Answered,
+        Last::Fault(Fault::Refused(_) | Fault::Failed(_)) => Attempt::Failed,
         Last::Fault(Fault::NotDone(_, wait)) => Attempt::NotDone {
             wait: wait.map_or(0, |wait| {
                 u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
