@@ -46,6 +46,38 @@ impl Left {
     }
 }
 
+/// How long somebody waits: until a time, or until they cancel.
+pub(crate) struct Patience<'a> {
+    time: Duration,
+    /// None if it is further away than time goes.
+    until: Option<Instant>,
+    cancel: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl<'a> Patience<'a> {
+    /// That of a request, from now on.
+    pub(crate) fn of(request: &Request<'a>) -> Self {
+        Self {
+            time: request.limits.time,
+            until: Instant::now().checked_add(request.limits.time),
+            cancel: request.cancel,
+        }
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        (self.cancel)()
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
+    }
+
+    /// The problem of not having been done in time.
+    pub(crate) fn out_of_time(&self) -> Problem {
+        out_of_time(self.time)
+    }
+}
+
 /// Threads and trusted certificates, made at first use.
 #[derive(Default)]
 pub(crate) struct Engine {
@@ -77,33 +109,31 @@ impl Engine {
         }
     }
 
-    /// Waits for `work`, as long as the request's time allows and nobody cancels. `work` is dropped then, and with it
-    /// its connection.
+    /// Waits for `work`, as long as patience lasts. `work` is dropped then, and with it its connection.
     pub(crate) fn run<T>(
         &self,
-        request: &Request<'_>,
+        patience: &Patience<'_>,
         left: &Left,
         work: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
-        if (request.cancel)() {
+        if patience.is_cancelled() {
             return Err(Fault::Cancelled);
         }
         let runtime = self
             .runtime()
             .map_err(|problem| Fault::NotDone(problem, None))?;
         runtime.block_on(async {
-            let deadline = Instant::now().checked_add(request.limits.time);
             tokio::select! {
                 biased;
                 result = work => result,
-                () = cancelled(request.cancel) => {
+                () = cancelled(patience.cancel) => {
                     let problem = Problem::new("cancelled", "cancelled after the request had left");
                     match left.fault(problem) {
                         Fault::NotDone(..) => Err(Fault::Cancelled),
                         fault => Err(fault),
                     }
                 }
-                () = reached(deadline) => Err(left.fault(out_of_time(request.limits.time))),
+                () = reached(patience.until) => Err(left.fault(patience.out_of_time())),
             }
         })
     }

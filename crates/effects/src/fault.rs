@@ -35,6 +35,14 @@ impl Problem {
         Self::new("bad arguments", message)
     }
 
+    pub(crate) fn too_large(what: impl std::fmt::Display, allowed: u64) -> Self {
+        Self::new(
+            "too large",
+            format!("{what} has more than the allowed {allowed} bytes"),
+        )
+        .with("allowed", i128::from(allowed))
+    }
+
     pub(crate) fn not_offered(command: &Command) -> Self {
         Self::new(
             "not offered",

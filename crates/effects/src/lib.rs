@@ -49,6 +49,7 @@ mod fault;
 mod file;
 mod guard;
 mod http;
+mod ipfs;
 mod net;
 mod request;
 mod smtp;
@@ -159,8 +160,8 @@ pub struct Effects {
     http: http::Http,
     smtp: smtp::Smtp,
     dns: dns::Dns,
-    file: file::File,
-    none: NotOffered,
+    file: file::Files,
+    ipfs: ipfs::Ipfs,
 }
 
 impl Effects {
@@ -171,9 +172,9 @@ impl Effects {
         Self {
             http: http::Http::new(Arc::clone(&engine)),
             smtp: smtp::Smtp::new(Arc::clone(&engine)),
-            dns: dns::Dns::new(engine),
-            file: file::File,
-            none: NotOffered,
+            dns: dns::Dns::new(Arc::clone(&engine)),
+            file: file::Files,
+            ipfs: ipfs::Ipfs::new(engine),
         }
     }
 
@@ -185,7 +186,7 @@ impl Effects {
             Kind::File => &self.file,
             Kind::Smtp => &self.smtp,
             Kind::Dns => &self.dns,
-            Kind::Ipfs => &self.none,
+            Kind::Ipfs => &self.ipfs,
         }
     }
 }
@@ -193,29 +194,5 @@ impl Effects {
 impl Default for Effects {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// Stands where this version has no provider.
-struct NotOffered;
-
-impl Provider for NotOffered {
-    fn class(&self, _: &Command, _: &Account) -> Option<Class> {
-        None
-    }
-
-    fn perform(&self, request: &Request<'_>) -> Result<Ipld, Fault> {
-        Err(Fault::Refused(Problem::not_offered(request.command)))
-    }
-
-    fn probe(&self, request: &Request<'_>) -> Result<Probe, Fault> {
-        Err(Fault::Refused(Problem::not_offered(request.command)))
-    }
-
-    fn test(&self, account: &Account) -> Result<String, Problem> {
-        Err(Problem::new(
-            "not offered",
-            format!("effects of kind {} are not offered yet", account.kind()),
-        ))
     }
 }

@@ -40,6 +40,12 @@ pub trait Content {
     /// # Errors
     /// In words: it is not to be had, is no file, or has more than `limit` bytes.
     fn read(&self, cid: &Cid, limit: u64) -> Result<Vec<u8>, String>;
+
+    /// The bytes of one block, checked against the CID.
+    ///
+    /// # Errors
+    /// In words: it is not to be had.
+    fn block(&self, cid: &Cid) -> Result<Vec<u8>, String>;
 }
 
 /// No content: every link is missing.
@@ -48,6 +54,10 @@ pub struct NoContent;
 
 impl Content for NoContent {
     fn read(&self, cid: &Cid, _: u64) -> Result<Vec<u8>, String> {
+        self.block(cid)
+    }
+
+    fn block(&self, cid: &Cid) -> Result<Vec<u8>, String> {
         Err(format!("{cid} is not here"))
     }
 }

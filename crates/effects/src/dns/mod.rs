@@ -8,7 +8,7 @@ mod records;
 mod update;
 
 use crate::account::{Account, AccountError, DnsAccount};
-use crate::engine::{Engine, Left};
+use crate::engine::{Engine, Left, Patience};
 use crate::fault::{Fault, Probe, Problem};
 use crate::guard::{Grants, split_host};
 use crate::net::{self, Stream, Trigger, Wire};
@@ -215,13 +215,14 @@ impl Provider for Dns {
     }
 
     fn perform(&self, request: &Request<'_>) -> Result<Ipld, Fault> {
+        let patience = Patience::of(request);
         let settings = Settings::of(request.account).map_err(Fault::Refused)?;
         let (place, action) =
             args::decode(request.command, request.args).map_err(Fault::Refused)?;
         settings.permit_server(&place).map_err(Fault::Refused)?;
         let left = Left::default();
         if action == Action::Read {
-            let found = self.engine.run(request, &left, settings.read(&place))?;
+            let found = self.engine.run(&patience, &left, settings.read(&place))?;
             return Ok(found.map_or_else(
                 || result(Vec::new(), 0),
                 |found| result(found.records, found.ttl),
@@ -230,7 +231,7 @@ impl Provider for Dns {
         let (server, authority) = settings.permit_write(&place).map_err(Fault::Refused)?;
         let signed = update::message(&place, &action, authority, now()).map_err(Fault::Refused)?;
         self.engine
-            .run(request, &left, settings.send(server, signed, &left))?;
+            .run(&patience, &left, settings.send(server, signed, &left))?;
         Ok(match action {
             Action::Create(values) | Action::Replace(values) => result(texts(&values), values.ttl),
             Action::Read | Action::Delete => result(Vec::new(), 0),
@@ -238,6 +239,7 @@ impl Provider for Dns {
     }
 
     fn probe(&self, request: &Request<'_>) -> Result<Probe, Fault> {
+        let patience = Patience::of(request);
         let settings = Settings::of(request.account).map_err(Fault::Refused)?;
         let (place, action) =
             args::decode(request.command, request.args).map_err(Fault::Refused)?;
@@ -248,7 +250,7 @@ impl Provider for Dns {
         settings.permit_write(&place).map_err(Fault::Refused)?;
         let found = self
             .engine
-            .run(request, &Left::default(), settings.read(&place));
+            .run(&patience, &Left::default(), settings.read(&place));
         match found {
             Ok(Some(found)) if found.records == texts(&values) => {
                 Ok(Probe::Done(result(found.records, values.ttl)))

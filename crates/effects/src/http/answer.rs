@@ -147,7 +147,7 @@ fn error_body(body: &[u8], account: &HttpAccount) -> Ipld {
 }
 
 /// How long the server asks to wait: seconds, or a date (RFC 9110, section 10.2.3), which is one of its own clock.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
     let after = text(RETRY_AFTER)?;
     let wait = match after.parse::<u64>() {

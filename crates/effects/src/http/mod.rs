@@ -10,18 +10,19 @@ mod origin;
 
 use crate::account::{Account, AccountError, HttpAccount, HttpAuth, MAX_SECRET_BYTES};
 use crate::body;
-use crate::engine::{Engine, Left};
+use crate::engine::{Engine, Left, Patience};
 use crate::fault::{Fault, Probe, Problem};
 use crate::request::Request;
 use crate::{Kind, Provider};
-use exchange::{Exchange, Sent};
-use hyper::header::{HeaderName, HeaderValue};
+use exchange::{BodyEnd, Exchange, Sent};
+use hyper::header::{ACCEPT, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use ipvm_ipld::Ipld;
 use ipvm_ucan::Command;
 use ipvm_workflow::{Class, class_of};
 use origin::Gate;
 use std::sync::Arc;
+use std::time::Duration;
 use url::Url;
 
 /// Most redirects that are followed.
@@ -78,6 +79,7 @@ impl Provider for Http {
     }
 
     fn perform(&self, request: &Request<'_>) -> Result<Ipld, Fault> {
+        let patience = Patience::of(request);
         let account = account_of(request.account).map_err(Fault::Refused)?;
         let call = args::decode(request.command, request.args).map_err(Fault::Refused)?;
         let gate = Gate::new(account, &call.url).map_err(Fault::Refused)?;
@@ -97,7 +99,7 @@ impl Provider for Http {
         let work = self.follow(&gate, &exchange, call.url, &left, async |sent| {
             answer::read(sent, call.give, account, request).await
         });
-        self.engine.run(request, &left, work)
+        self.engine.run(&patience, &left, work)
     }
 
     fn probe(&self, request: &Request<'_>) -> Result<Probe, Fault> {
@@ -167,6 +169,40 @@ impl Http {
             left.clear();
             url = next;
         }
+    }
+
+    /// Reads what is at a URL, up to `limit` bytes, whatever the status. For providers that read over HTTP.
+    pub(crate) async fn get(
+        &self,
+        account: &HttpAccount,
+        url: &Url,
+        accept: &'static str,
+        limit: u64,
+    ) -> Result<(StatusCode, Option<Duration>, Vec<u8>), Fault> {
+        let gate = Gate::new(account, url).map_err(Fault::Refused)?;
+        let exchange = Exchange {
+            method: Method::GET,
+            headers: vec![(ACCEPT, HeaderValue::from_static(accept))],
+            body: None,
+            key: None,
+        };
+        let left = Left::default();
+        self.follow(&gate, &exchange, url.clone(), &left, async |mut sent| {
+            let mut body = Vec::new();
+            match sent.body(limit, &mut body).await {
+                Ok(()) => {}
+                Err(BodyEnd::Broken(problem)) => return Err(left.fault(problem)),
+                Err(BodyEnd::TooLong) => {
+                    return Err(Fault::Failed(Problem::new(
+                        "too large",
+                        format!("{url} answered with more than {limit} bytes"),
+                    )));
+                }
+            }
+            let after = answer::retry_after(&sent.head.headers);
+            Ok((sent.head.status, after, body))
+        })
+        .await
     }
 
     async fn connect(

@@ -10,7 +10,7 @@ mod session;
 
 use crate::account::{Account, SmtpAccount};
 use crate::body;
-use crate::engine::{Engine, Left};
+use crate::engine::{Engine, Left, Patience};
 use crate::fault::{Fault, Probe, Problem};
 use crate::request::Request;
 use crate::{AccountError, Kind, Provider};
@@ -69,6 +69,7 @@ impl Provider for Smtp {
         if request.command.as_str() != SEND {
             return Err(Fault::Refused(Problem::not_offered(request.command)));
         }
+        let patience = Patience::of(request);
         let account = account_of(request.account).map_err(Fault::Refused)?;
         let mail = args::decode(request.args).map_err(Fault::Refused)?;
         args::permit_from(account, &mail.from).map_err(Fault::Refused)?;
@@ -76,7 +77,7 @@ impl Provider for Smtp {
         let bytes = message::build(&mail, body, request.task)?;
         let recipients = mail.recipients();
         let left = Left::default();
-        let answer = self.engine.run(request, &left, async {
+        let answer = self.engine.run(&patience, &left, async {
             Session::open(&self.engine, account, &left)
                 .await?
                 .send(&mail.from, &recipients, &bytes)

@@ -103,3 +103,50 @@ fn what_cannot_be_read_is_named() {
     };
     assert_eq!(words(stopped.perform()), ("cancelled", ""));
 }
+
+/// Whoever may write into the folder must not get at what is outside by being quick.
+#[test]
+fn a_link_that_changes_meanwhile_leads_nowhere_else() {
+    let all = tempfile::tempdir().unwrap();
+    let all = all.path().canonicalize().unwrap();
+    let folder = all.join("in");
+    std::fs::create_dir(&folder).unwrap();
+    let targets = [folder.join("good"), all.join("secret")];
+    for target in &targets {
+        std::fs::write(target, target.file_name().unwrap().as_encoded_bytes()).unwrap();
+    }
+    // The folder that the path leads through is exchanged, again and again, for a link to the one outside.
+    let (inner, outer) = (folder.join("d"), all.join("d"));
+    for (place, target) in [(&inner, &targets[0]), (&outer, &targets[1])] {
+        std::fs::create_dir(place).unwrap();
+        std::fs::copy(target, place.join("f")).unwrap();
+    }
+    let uri = format!("file://{}/d/f", folder.display());
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let (inside, hidden) = (folder.join("d"), folder.join("hidden"));
+    let mut seen = std::collections::BTreeMap::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                std::fs::rename(&inside, &hidden).unwrap();
+                std::os::unix::fs::symlink(&outer, &inside).unwrap();
+                std::fs::remove_file(&inside).unwrap();
+                std::fs::rename(&hidden, &inside).unwrap();
+            }
+        });
+        for _ in 0..20_000 {
+            let result = ask(&folder, &uri).perform();
+            let what = match result {
+                Ok(Ipld::Bytes(bytes)) => String::from_utf8(bytes).unwrap(),
+                other => words(other).1.to_owned(),
+            };
+            *seen.entry(what).or_insert(0) += 1;
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert!(!seen.contains_key("secret"), "{seen:?}");
+    assert!(
+        seen.contains_key("good") && seen.contains_key("not granted"),
+        "{seen:?}"
+    );
+}

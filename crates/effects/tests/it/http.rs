@@ -53,6 +53,10 @@ struct Hello;
 
 impl Content for Hello {
     fn read(&self, cid: &Cid, _: u64) -> Result<Vec<u8>, String> {
+        self.block(cid)
+    }
+
+    fn block(&self, cid: &Cid) -> Result<Vec<u8>, String> {
         if *cid == cid_of(codec::RAW, b"hello") {
             return Ok(b"hello".to_vec());
         }

@@ -14,6 +14,7 @@ mod file;
 mod http;
 mod http_faults;
 mod http_server;
+mod ipfs;
 mod knot;
 mod offered;
 mod raw;

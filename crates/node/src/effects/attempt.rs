@@ -260,4 +260,10 @@ impl Content for Linked<'_> {
             .bytes_for(cid, limit, self.secret)
             .map_err(|error| error.to_string())
     }
+
+    fn block(&self, cid: &Cid) -> Result<Vec<u8>, String> {
+        self.node
+            .block_for(cid, self.secret)
+            .map_err(|error| error.to_string())
+    }
 }
