@@ -5,6 +5,20 @@
 //! folders, content of IPFS. Nothing here knows of stores, keys, tokens or runs, and nothing is retried here: what may be
 //! repeated follows from the command's [`Class`] and from the [`Fault`], and is decided by whoever asked.
 //!
+//! # The commands
+//!
+//! | command | arguments | result |
+//! |---|---|---|
+//! | `/crud/read` (GET), `create` (POST), `update` (PUT), `delete` (DELETE) on `https:`, `http:` | `uri`, `headers?`, `body?` (create, update), `as?`: `bytes`, `text` or `json` | `{status, headers, body}` |
+//! | `/msg/send` | `from`, `to`, `cc?`, `subject`, `body`, `headers?` | `{id, accepted, answer}` |
+//! | `/crud/read` on `dns:NAME?TYPE=TXT` | `uri` | `{records, ttl}` |
+//! | `/crud/create`, `update` on it | `uri`, `value` (one or a list), `ttl?` in seconds | `{records, ttl}` |
+//! | `/crud/delete` on it | `uri` | `{records: [], ttl: 0}` |
+//! | `/crud/read` on `file:///path` | `uri` | bytes |
+//! | `/crud/read` on `ipfs://CID/path` | `uri` | bytes |
+//!
+//! Arguments that are not in this table are refused by name. A body that is a link stands for the content it names.
+//!
 //! # What a fault promises
 //!
 //! [`Fault::NotDone`] is said only of what certainly did not happen: no byte of the request had left, or the far side

@@ -17,8 +17,11 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 /// Most addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 8;
-/// Longest wait for one address, so that one that does not answer does not use up the time of those that would.
-const CONNECT_TIME: Duration = Duration::from_secs(10);
+/// Longest wait for an address while there are others: one that does not answer (a network without IPv6, perhaps) must not
+/// use up the time of those that would.
+const NEXT_AFTER: Duration = Duration::from_secs(2);
+/// Longest wait for the last address.
+const CONNECT_TIME: Duration = Duration::from_secs(30);
 
 /// A connection that went to a checked address.
 #[derive(Debug)]
@@ -30,15 +33,20 @@ pub(crate) struct Connected {
 /// Connects to a host, by name or address.
 pub(crate) async fn connect(host: &str, port: u16, grants: &Grants) -> Result<Connected, Fault> {
     let mut last = None;
-    for address in resolve(host, port, grants).await? {
-        match tokio::time::timeout(CONNECT_TIME, TcpStream::connect(address)).await {
+    let mut addresses = resolve(host, port, grants).await?.into_iter().peekable();
+    while let Some(address) = addresses.next() {
+        let patience = match addresses.peek() {
+            Some(_) => NEXT_AFTER,
+            None => CONNECT_TIME,
+        };
+        match tokio::time::timeout(patience, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 // Small requests should leave at once; that it failed changes only how fast.
                 let _ = stream.set_nodelay(true);
                 return Ok(Connected { stream, address });
             }
             Ok(Err(error)) => last = Some((address, error.to_string())),
-            Err(_) => last = Some((address, format!("no answer within {CONNECT_TIME:?}"))),
+            Err(_) => last = Some((address, format!("no answer within {patience:?}"))),
         }
     }
     let (address, error) = last.unwrap_or((

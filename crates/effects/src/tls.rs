@@ -47,7 +47,7 @@ pub(crate) fn check_roots(pem: &str) -> Result<(), AccountError> {
     read_roots(pem).map(|_| ())
 }
 
-/// The certificates that the system trusts.
+/// The certificates that the system trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` name others, as for most programs.
 fn system_roots() -> Result<RootCertStore, String> {
     let found = rustls_native_certs::load_native_certs();
     let mut store = RootCertStore::empty();

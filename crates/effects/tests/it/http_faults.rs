@@ -49,6 +49,25 @@ fn before_anything_has_left_nothing_is_done() {
     assert_eq!(plain.connections(), 1);
 }
 
+/// A server that says to ask again elsewhere at its place has done nothing; what counts is the second request.
+#[test]
+fn a_request_that_was_sent_elsewhere_is_not_done() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        assert!(read_head(&mut stream).starts_with("POST / "));
+        drop(listener);
+        stream
+            .write_all(b"HTTP/1.1 307 There\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n")
+            .unwrap();
+        wait_for_end(&mut stream);
+    });
+    let result = create(&format!("http://127.0.0.1:{port}/")).perform();
+    assert_eq!(words(result), ("not done", "not connected"));
+    server.join().unwrap();
+}
+
 /// What has left may have been done, whatever happened then.
 #[test]
 fn once_the_request_has_left_it_may_be_done() {
