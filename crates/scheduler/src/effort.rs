@@ -68,10 +68,12 @@ pub enum Attempt {
 pub enum Probed {
     /// It was done, and its result is known.
     Done,
-    /// It was not done, or doing it again changes nothing.
+    /// It was not done, and nothing that was sent can still do it; or doing it again changes nothing.
     NotDone,
     /// The far side cannot tell.
     Unknown,
+    /// The far side could not be asked. Another time it may.
+    Unreachable,
 }
 
 /// What happened to an effort.
@@ -115,6 +117,8 @@ enum State {
     Performing,
     Probing,
     Waiting,
+    /// Waiting to ask the far side again.
+    WaitingToProbe,
     Over,
 }
 
@@ -130,6 +134,8 @@ pub struct Effort {
     open: bool,
     began: u64,
     attempts: u32,
+    /// How often the far side could not be asked.
+    unreached: u32,
     state: State,
 }
 
@@ -144,6 +150,7 @@ impl Effort {
             open: left && class == Class::Mutation,
             began: 0,
             attempts: 0,
+            unreached: 0,
             state: State::New,
         }
     }
@@ -168,7 +175,10 @@ impl Effort {
     pub fn after(&mut self, happened: Happened, now: u64, jitter: u32) -> Action {
         match (self.state, happened) {
             (State::Noting, Happened::Noted) | (State::Waiting, Happened::Waited) => self.perform(),
-            (State::Waiting, Happened::Stopped) => self.leave(Action::GiveUp),
+            (State::WaitingToProbe, Happened::Waited) => self.probe(),
+            (State::Waiting | State::WaitingToProbe, Happened::Stopped) => {
+                self.leave(Action::GiveUp)
+            }
             (State::Performing, Happened::Attempted(attempt)) => match attempt {
                 Attempt::Answered => self.over(Action::End),
                 Attempt::Failed => self.leave(Action::End),
@@ -183,6 +193,7 @@ impl Effort {
             (State::Probing, Happened::Probed(probed)) => match probed {
                 Probed::Done => self.over(Action::End),
                 Probed::Unknown => self.over(Action::Doubt),
+                Probed::Unreachable => self.ask_again(now, jitter),
                 Probed::NotDone if self.attempts == 0 => self.perform(),
                 Probed::NotDone => self.again(0, now, jitter),
             },
@@ -228,25 +239,36 @@ impl Effort {
 
     /// Another attempt after a wait, if one is left and would begin in time.
     fn again(&mut self, wait: u64, now: u64, jitter: u32) -> Action {
-        let wait = self.wait(jitter).max(wait);
-        if !self.has_more(now, wait) {
+        let wait = wait_after(self.attempts, jitter).max(wait);
+        if !self.has_more(self.attempts, now, wait) {
             return self.leave(Action::End);
         }
         self.state = State::Waiting;
         Action::Wait(wait)
     }
 
-    fn has_more(&self, now: u64, wait: u64) -> bool {
-        let most = self.patience.retries.saturating_add(1).min(MAX_ATTEMPTS);
-        let past = now.saturating_sub(self.began).saturating_add(wait);
-        self.attempts < most && past <= self.patience.deadline
+    /// The same question after a wait, as often as an attempt would be made.
+    fn ask_again(&mut self, now: u64, jitter: u32) -> Action {
+        self.unreached += 1;
+        let wait = wait_after(self.unreached, jitter);
+        if !self.has_more(self.unreached, now, wait) {
+            return self.over(Action::Doubt);
+        }
+        self.state = State::WaitingToProbe;
+        Action::Wait(wait)
     }
 
-    /// Twice as long after each attempt, of which a random half is left out.
-    fn wait(&self, jitter: u32) -> u64 {
-        let doublings = self.attempts.saturating_sub(1).min(16);
-        let whole = (FIRST_WAIT << doublings).min(LONGEST_WAIT);
-        let half = whole / 2;
-        half + u64::from(jitter) % (half + 1)
+    fn has_more(&self, times: u32, now: u64, wait: u64) -> bool {
+        let most = self.patience.retries.saturating_add(1).min(MAX_ATTEMPTS);
+        let past = now.saturating_sub(self.began).saturating_add(wait);
+        times < most && past <= self.patience.deadline
     }
+}
+
+/// Twice as long after each time, of which a random half is left out.
+fn wait_after(times: u32, jitter: u32) -> u64 {
+    let doublings = times.saturating_sub(1).min(16);
+    let whole = (FIRST_WAIT << doublings).min(LONGEST_WAIT);
+    let half = whole / 2;
+    half + u64::from(jitter) % (half + 1)
 }

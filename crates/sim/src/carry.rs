@@ -4,7 +4,7 @@ use ipvm_scheduler::Event as Told;
 use ipvm_scheduler::effort::{Action, Attempt, Effort, Happened, Probed};
 use ipvm_workflow::Class;
 
-use crate::far::{ACCOUNTS, ARRIVAL, Request};
+use crate::far::{ACCOUNTS, ARRIVAL, Request, result_of};
 use crate::faults::Fault;
 use crate::flights::Key;
 use crate::invariants;
@@ -67,6 +67,11 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    /// Whether the far side has said something.
+    pub(crate) fn is_answer(&self) -> bool {
+        self.outcome.is_some()
+    }
+
     fn without(attempt: Attempt) -> Self {
         Self {
             attempt,
@@ -139,8 +144,12 @@ impl World {
             Action::End => self.end_effort(at, None),
             Action::GiveUp if self.is(Wrong::DoubtsTooMuch) => self.doubt(at),
             Action::GiveUp => self.give_up(at),
-            Action::Doubt if self.is(Wrong::HidesDoubt) => {
+            Action::Doubt if self.is(Wrong::HidesDoubt) || self.is(Wrong::KeepsDoubtQuiet) => {
                 self.end_effort(at, Some(Outcome::error(Kind::Fault)))
+            }
+            Action::Doubt if self.is(Wrong::BelievesInSuccess) => {
+                let task = self.carried(at).task;
+                self.end_effort(at, Some(result_of(task)))
             }
             Action::Doubt => self.doubt(at),
         }
@@ -405,7 +414,7 @@ impl World {
         let fails = self.chance.percent(self.weather.trouble / 2);
         let (probed, outcome) = if fails || !self.far.is_reachable(far, account) {
             self.faults.hit(Fault::ProbeFailed);
-            (Probed::Unknown, None)
+            (Probed::Unreachable, None)
         } else {
             self.far.probe(far, account, task)
         };
@@ -435,6 +444,7 @@ impl World {
         };
         invariants::failures_were_failures(&self.far, &receipt, work.work)?;
         invariants::results_were_done(&self.far, &receipt, work.work)?;
+        let quiet = instead.is_some() && self.is(Wrong::KeepsDoubtQuiet);
         let id = self.number();
         let mut writes = vec![Write::Receipt(id, receipt)];
         if is_mutation && self.is(Wrong::TakesNoteBackFirst) {
@@ -442,7 +452,7 @@ impl World {
                 writes: vec![Write::TakeBack(task)],
                 then: Then::Nothing,
             })?;
-        } else if is_mutation {
+        } else if is_mutation && !(quiet || self.is(Wrong::LeavesNotes)) {
             writes.push(Write::TakeBack(task));
         }
         if self.process().courses.contains_key(&at.0) {

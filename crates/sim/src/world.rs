@@ -234,7 +234,7 @@ impl World {
     fn happen(&mut self, epoch: u32, event: Event) -> Flow {
         let is_stale = epoch != self.epoch || self.process.is_none();
         if event.is_internal() && is_stale {
-            if matches!(event, Event::Answer(..)) {
+            if matches!(&event, Event::Answer(_, _, reply) if reply.is_answer()) {
                 self.faults.hit(Fault::AnswerAfterCrash);
             }
             return Ok(());

@@ -9,6 +9,8 @@ pub enum Wrong {
     RetriesUnknown,
     /// Takes the note back in a commit of its own, before that of the receipt.
     TakesNoteBackFirst,
+    /// Does not take the note back with the receipt.
+    LeavesNotes,
     /// Draws a key for each attempt instead of using the task's.
     DrawsKeys,
     /// Asks another far side while it is open whether the first did it.
@@ -33,6 +35,10 @@ pub enum Wrong {
     RemembersEffects,
     /// Writes a failure where it is not known whether an effect was done.
     HidesDoubt,
+    /// Writes the same failure, and keeps the note to itself.
+    KeepsDoubtQuiet,
+    /// Takes "it may have been done" for "it was done".
+    BelievesInSuccess,
     /// Reports a doubt where an effect was given up with nothing done.
     DoubtsTooMuch,
     /// Takes an error of a later attempt as the answer of an earlier one.
@@ -53,6 +59,7 @@ impl Wrong {
         Self::SkipsNote,
         Self::RetriesUnknown,
         Self::TakesNoteBackFirst,
+        Self::LeavesNotes,
         Self::DrawsKeys,
         Self::MovesOn,
         Self::ForgetsAccount,
@@ -65,6 +72,8 @@ impl Wrong {
         Self::RemembersByTask,
         Self::RemembersEffects,
         Self::HidesDoubt,
+        Self::KeepsDoubtQuiet,
+        Self::BelievesInSuccess,
         Self::DoubtsTooMuch,
         Self::BelievesErrors,
         Self::ForgetsParked,

@@ -143,9 +143,8 @@ impl Attempts {
         };
         let request = self.request(serving, work, self.time, (&content, &stop));
         let probe = node.effects().provider(self.kind).probe(&request);
-        let probe = probe.unwrap_or(Probe::Unknown);
         let probed = probed_of(&probe);
-        if let Probe::Done(value) = probe {
+        if let Ok(Probe::Done(value)) = probe {
             self.last = Some(Last::Value(value));
         }
         probed

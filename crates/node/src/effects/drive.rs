@@ -316,10 +316,11 @@ pub(super) fn attempt_of(last: &Last) -> Attempt {
 }
 
 /// What a probe found out, as far as it matters for what follows.
-pub(super) fn probed_of(probe: &Probe) -> Probed {
+pub(super) fn probed_of(probe: &Result<Probe, Fault>) -> Probed {
     match probe {
-        Probe::Done(_) => Probed::Done,
-        Probe::NotDone => Probed::NotDone,
-        Probe::Unknown => Probed::Unknown,
+        Ok(Probe::Done(_)) => Probed::Done,
+        Ok(Probe::NotDone) => Probed::NotDone,
+        Ok(Probe::Unknown) | Err(Fault::Refused(_) | Fault::Failed(_)) => Probed::Unknown,
+        Err(Fault::NotDone(..) | Fault::Unknown(_) | Fault::Cancelled) => Probed::Unreachable,
     }
 }

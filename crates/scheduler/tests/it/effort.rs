@@ -22,6 +22,7 @@ const CANCELLED: Happened = Happened::Attempted(Attempt::Cancelled);
 const WAS_DONE: Happened = Happened::Probed(Probed::Done);
 const WAS_NOT: Happened = Happened::Probed(Probed::NotDone);
 const NOBODY_KNOWS: Happened = Happened::Probed(Probed::Unknown);
+const NOT_ASKED: Happened = Happened::Probed(Probed::Unreachable);
 const ALL: [Class; 4] = [Pure, Idempotent, Query, Mutation];
 const REPEATABLE: [Class; 3] = [Pure, Idempotent, Query];
 
@@ -196,6 +197,37 @@ fn a_note_that_is_left_is_a_question() {
     );
 }
 
+/// Without this, whoever loses the line with a request under way, and so cannot ask either, would have to ask a person.
+#[test]
+fn the_far_side_is_asked_again_where_it_could_not_be() {
+    let not_asked = [
+        (NOT_ASKED, Wait(100)),
+        (WAITED, Probe),
+        (NOT_ASKED, Wait(200)),
+        (WAITED, Probe),
+    ];
+    let with = |more: &[(Happened, Action)]| [&not_asked[..], more].concat();
+    check(Mutation, true, Probe, &with(&[(WAS_DONE, End)]));
+    check(
+        Mutation,
+        true,
+        Probe,
+        &with(&[(WAS_NOT, Perform), (ANSWERED, End)]),
+    );
+    check(Mutation, true, Probe, &with(&[(NOBODY_KNOWS, Doubt)]));
+    check(Mutation, true, Probe, &with(&[(NOT_ASKED, Doubt)]));
+    check(
+        Mutation,
+        true,
+        Probe,
+        &[(NOT_ASKED, Wait(100)), (STOPPED, Doubt)],
+    );
+    // Attempts are counted apart.
+    let broken = [(NOTED, Perform), (UNKNOWN, Probe)];
+    let again = with(&[(WAS_NOT, Wait(100)), (WAITED, Perform)]);
+    check(Mutation, false, Note, &[&broken[..], &again].concat());
+}
+
 /// Whoever did not do it does not recognise it either.
 #[test]
 fn another_far_side_is_asked_only_while_nothing_is_open() {
@@ -224,6 +256,7 @@ fn another_far_side_is_asked_only_while_nothing_is_open() {
 #[test]
 fn what_does_not_belong_ends_an_effort() {
     let all = [
+        NOT_ASKED,
         NOTED,
         WAITED,
         STOPPED,
@@ -292,7 +325,7 @@ fn an_attempt() -> impl Strategy<Value = Attempt> {
 }
 
 fn a_probe() -> impl Strategy<Value = Probed> {
-    prop_oneof![1 => Just(Probed::Done), 6 => Just(Probed::NotDone), 1 => Just(Probed::Unknown)]
+    prop_oneof![1 => Just(Probed::Done), 6 => Just(Probed::NotDone), 1 => Just(Probed::Unknown), 3 => Just(Probed::Unreachable),]
 }
 
 /// What the world answers each time it is asked, how long that takes, and whether somebody breaks off the wait.
@@ -303,10 +336,12 @@ struct Course {
     last: Action,
     /// What the last action answers.
     because: Option<Happened>,
-    /// For each attempt, what came before it and when it began.
+    /// For each attempt, what it follows, any wait left out, and when it began.
     attempts: Vec<(Option<Happened>, u64)>,
-    /// What came before each wait, with its length.
+    /// What each wait follows, with its length.
     waits: Vec<(Happened, u64)>,
+    /// How often the far side was asked.
+    probes: u64,
     unknown: bool,
 }
 
@@ -318,18 +353,26 @@ fn course(class: Class, patience: Patience, left: bool, answers: &[Answer]) -> C
         because: None,
         attempts: Vec::new(),
         waits: Vec::new(),
+        probes: 0,
         unknown: false,
     };
     for (attempt, probed, takes, stops, jitter) in answers.iter().cycle() {
         let happened = match course.last {
             Note => Happened::Noted,
             Perform => {
-                course.attempts.push((course.because, now - 1_000));
+                let because = match course.because {
+                    Some(WAITED) => course.waits.last().map(|(because, _)| *because),
+                    because => because,
+                };
+                course.attempts.push((because, now - 1_000));
                 course.unknown |= *attempt == Attempt::Unknown;
                 now += takes;
                 Happened::Attempted(*attempt)
             }
-            Probe => Happened::Probed(*probed),
+            Probe => {
+                course.probes += 1;
+                Happened::Probed(*probed)
+            }
             Wait(_) if *stops => Happened::Stopped,
             Wait(time) => {
                 course.waits.push((course.because.unwrap(), time));
@@ -358,26 +401,30 @@ proptest! {
         answers in prop::collection::vec((an_attempt(), a_probe(), 0u64..2_000, prop::bool::weighted(0.1), any::<u32>()), 1..12),
     ) {
         let course = course(class, Patience { retries, deadline }, left, &answers);
-        let Course { last, because, attempts, waits, unknown } = course;
+        let Course { last, because, attempts, waits, probes, unknown } = course;
 
         // It is over, within its patience.
         prop_assert!(attempts.len() as u64 <= u64::from(retries) + 1);
+        prop_assert!(probes <= attempts.len() as u64 + u64::from(left) + u64::from(retries));
         prop_assert!(attempts.iter().skip(1).all(|(_, began)| *began <= deadline), "{attempts:?}");
-        for (attempt, (because, time)) in (0u32..).zip(&waits) {
-            let asked = match because {
-                Happened::Attempted(Attempt::NotDone { wait }) => *wait,
-                _ => 0,
-            };
-            let whole = FIRST_WAIT.saturating_mul(1 << attempt.min(20)).min(LONGEST_WAIT);
-            prop_assert!(*time >= asked.max(whole / 2) && *time <= asked.max(whole), "{waits:?}");
+        let (to_ask, to_perform): (Vec<_>, Vec<_>) = waits.iter().partition(|(because, _)| *because == NOT_ASKED);
+        for waits in [to_ask, to_perform] {
+            for (times, (because, time)) in (0u32..).zip(waits) {
+                let asked = match because {
+                    Happened::Attempted(Attempt::NotDone { wait }) => wait,
+                    _ => 0,
+                };
+                let whole = FIRST_WAIT.saturating_mul(1 << times.min(20)).min(LONGEST_WAIT);
+                prop_assert!(time >= asked.max(whole / 2) && time <= asked.max(whole), "{because:?} {time}");
+            }
         }
 
         // A mutation is done again only where somebody said that it was not.
         if class == Mutation {
-            let allowed = |because: &Option<Happened>| matches!(because, Some(NOTED | WAITED | WAS_NOT));
-            prop_assert!(attempts.iter().all(|(because, _)| allowed(because)), "{attempts:?}");
-            let allowed = |because: &Happened| matches!(*because, Happened::Attempted(Attempt::NotDone { .. }) | WAS_NOT);
-            prop_assert!(waits.iter().all(|(because, _)| allowed(because)), "{waits:?}");
+            let was_not = |because: &Option<Happened>| {
+                matches!(because, Some(NOTED | WAS_NOT | Happened::Attempted(Attempt::NotDone { .. })))
+            };
+            prop_assert!(attempts.iter().all(|(because, _)| was_not(because)), "{attempts:?}");
         }
 
         // A doubt, if and only if it may have been done and nobody knows better.
