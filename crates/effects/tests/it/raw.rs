@@ -49,7 +49,7 @@ pub(crate) fn closed_port() -> u16 {
 }
 
 /// Reads the head of an HTTP request, and returns it.
-pub(crate) fn read_head(stream: &mut TcpStream) -> String {
+pub(crate) fn read_head(stream: &mut impl Read) -> String {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
