@@ -7,6 +7,7 @@ pub(crate) use authority::{KeyName, Name, Ucan};
 pub(crate) use provider::Provider;
 
 use crate::units;
+use crate::waiting::MAX_SECONDS;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -109,6 +110,10 @@ pub(crate) struct Run {
     /// Start a new run, even if the last one with mutations is finished.
     #[arg(long)]
     pub(crate) again: bool,
+    /// Wait up to SECONDS for results that are awaited and that another process brings into this home, for instance
+    /// `ipvm ucan import` [default: such a result is here, or the command ends].
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=MAX_SECONDS))]
+    pub(crate) wait: Option<u64>,
     /// How progress is told on stderr.
     #[arg(long, value_name = "FORM", default_value = "auto")]
     pub(crate) progress: ProgressForm,

@@ -90,7 +90,7 @@ fn is_no_home(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(NodeError::NoHome(_)))
 }
 
-fn is_locked(error: &anyhow::Error) -> bool {
+pub(crate) fn is_locked(error: &anyhow::Error) -> bool {
     let locked = error.downcast_ref();
     matches!(locked, Some(NodeError::Store(StoreError::Locked { .. })))
 }

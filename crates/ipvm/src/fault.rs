@@ -1,5 +1,7 @@
 //! From errors to exit codes and messages.
 
+use crate::context::Context;
+use crate::people::People;
 use crate::ui::diagnostic::{self, Message};
 use crate::ui::human::clean_lines;
 use crate::ui::term::{self, Paint};
@@ -62,7 +64,7 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {}
 
 /// Says what went wrong on stderr and returns the code to end with.
-pub(crate) fn tell(error: &anyhow::Error) -> Code {
+pub(crate) fn tell(context: &Context, error: &anyhow::Error) -> Code {
     let paint = Paint::stderr();
     if let Some(PrepareError::Invalid {
         file,
@@ -77,12 +79,23 @@ pub(crate) fn tell(error: &anyhow::Error) -> Code {
     term::note(&format!(
         "{} {}",
         paint.bad("error:"),
-        clean_lines(&whole(error))
+        clean_lines(&with_names(context, whole(error)))
     ));
     if !help.is_empty() {
         term::note(&format!("{} {}", paint.memo("help:"), clean_lines(&help)));
     }
     code
+}
+
+/// A text with names in the place of DIDs. Where they cannot be read, which may be the very error, DIDs stay.
+fn with_names(context: &Context, text: String) -> String {
+    if !text.contains("did:") {
+        return text;
+    }
+    match People::here(context) {
+        Ok(people) => people.in_text(&text),
+        Err(_) => text,
+    }
 }
 
 /// The error and its causes in one line. Some errors name their cause themselves; it is not said twice.
@@ -133,6 +146,7 @@ fn code_of_node(error: &NodeError, otherwise: Code) -> Code {
         | NodeError::Module { .. }
         | NodeError::NoBlock(_)
         | NodeError::Name(_)
+        | NodeError::Unmet { .. }
         | NodeError::Authority(_)
         | NodeError::NoPassphrase(_)
         | NodeError::WrongPassphrase(_)

@@ -6,12 +6,14 @@ mod context;
 mod fault;
 mod interrupt;
 mod outputs;
+mod people;
 mod report;
 mod ui;
 mod units;
 mod unpack;
 mod value;
 mod verbs;
+mod waiting;
 mod when;
 
 use clap::Parser;
@@ -40,5 +42,5 @@ fn work(cli: Cli) -> Code {
     let mut context = Context::new(cli.quiet);
     let done = verbs::dispatch(&mut context, cli.verb);
     let done = done.and_then(|code| context.finish().map(|()| code));
-    done.unwrap_or_else(|error| fault::tell(&error))
+    done.unwrap_or_else(|error| fault::tell(&context, &error))
 }

@@ -1,5 +1,6 @@
 //! A run's report as JSON and as text: the same for `run` and `workflow show`.
 
+use crate::people::People;
 use crate::ui::human::{clean, count, counted, duration};
 use crate::ui::json::{self, Done, Object};
 use crate::ui::table::Table;
@@ -127,6 +128,7 @@ pub(crate) fn write_text(
     head.row(["in all".to_owned(), summary(report)]);
     head.write(out)?;
     writeln!(out)?;
+    let people = People::of(node)?;
     let mut table = Table::with_heading(&["STATUS", "TASK", "TOOK", "RECEIPT", ""]).right(2);
     for step in report.steps.iter() {
         let status = if step.memo {
@@ -148,7 +150,7 @@ pub(crate) fn write_text(
             clean(&step.label).into_owned(),
             took,
             receipt,
-            remark(node, &step)?,
+            people.in_text(&remark(node, &step)?),
         ]);
     }
     table.write(out)?;

@@ -6,9 +6,49 @@ use ipvm_wasm::Cancel;
 use ipvm_workflow::Plan;
 
 use crate::memo::Args;
-use crate::{Node, NodeError};
+use crate::{Node, NodeError, Prepared};
+
+/// The tasks that workflows await and none of them has: those of other workflows.
+#[must_use]
+pub fn awaited_by(prepared: &[Prepared]) -> Vec<Cid> {
+    let mut found: Vec<Cid> = Vec::new();
+    for plan in prepared.iter().map(|one| &one.plan) {
+        for task in (0..plan.len() as u32).flat_map(|step| plan.graph().external(step)) {
+            let mut all = prepared.iter();
+            let is_within = all.any(|one| one.plan.graph().find(task).is_some());
+            if !is_within && !found.contains(task) {
+                found.push(*task);
+            }
+        }
+    }
+    found
+}
 
 impl Node {
+    /// The first of these tasks without a result that counts here: [`NodeError::Unmet`]. `for_owner` says whether secret
+    /// results count too, which nobody else hears of.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub fn first_unmet(
+        &self,
+        tasks: &[Cid],
+        for_owner: bool,
+    ) -> Result<Option<NodeError>, NodeError> {
+        for task in tasks {
+            let found = match for_owner {
+                true => self.own_external(task),
+                false => self.external(task),
+            };
+            match found {
+                Ok(_) => {}
+                Err(unmet @ NodeError::Unmet { .. }) => return Ok(Some(unmet)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
     /// Awaited tasks of other workflows must have a receipt here that counts and that the owner may read. Where a run of
     /// this node is about to give it, that is waited for.
     pub(crate) fn check_external(&self, plan: &Plan, cancel: &Cancel) -> Result<(), NodeError> {
@@ -49,7 +89,7 @@ impl Node {
             return Ok(receipt);
         }
         let strangers = self.open_receipts_of_task(task)?;
-        Err(NodeError::Name(match strangers.last() {
+        let message = match strangers.last() {
             Some(known) if self.store().is_accepted(&known.cid())? => format!(
                 "the content of the result of awaited task {task} is not here; add the CAR file that came with the answer \
                  with `ipvm add --car FILE`"
@@ -60,7 +100,9 @@ impl Node {
                 stranger.executor()
             ),
             _ => format!("awaited task {task} has no receipt here; run its workflow first"),
-        }))
+        };
+        let task = *task;
+        Err(NodeError::Unmet { task, message })
     }
 
     /// The same for the owner, who may use secret results too.

@@ -137,6 +137,14 @@ pub enum NodeError {
     /// A name that stands for nothing, or for several things.
     #[error("{0}")]
     Name(String),
+    /// A task that is awaited has no result here that counts.
+    #[error("{message}")]
+    Unmet {
+        /// The task.
+        task: Cid,
+        /// Why it is not met.
+        message: String,
+    },
     /// A token on record cannot be read.
     #[error(transparent)]
     Token(#[from] ipvm_ucan::Malformed),
@@ -312,6 +320,7 @@ impl NodeError {
                 "get the CAR again; blocks that are here are not written twice".into()
             }
             Self::NotWhole { .. } => "import a CAR that holds it, or add the content here".into(),
+            Self::Unmet { .. } => "`--wait SECONDS` waits for what another process brings".into(),
             Self::NoPassphrase(_) => {
                 "set IPVM_PASSPHRASE, or run this on a terminal, which asks for it".into()
             }
@@ -367,6 +376,9 @@ fn help_for(refusal: &ipvm_ucan::Refusal) -> String {
     match refusal.kind {
         ipvm_ucan::Kind::UnavailableProof => {
             "put all delegations of the chain into one container, or name them with --proof"
+        }
+        ipvm_ucan::Kind::UnavailableKey => {
+            "save the DID document from there and give it with --did-document FILE; `ipvm ucan import` keeps it for 30 days"
         }
         ipvm_ucan::Kind::Expired => "ask for a new one",
         ipvm_ucan::Kind::Revoked => "ask whoever gave the right; what was taken back stays so",

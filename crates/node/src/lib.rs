@@ -56,9 +56,10 @@ mod worker;
 
 pub use add::{AddOptions, Added};
 pub use authority::{
-    Answer, Asking, Bounds, Brought, Foreign, Given, Giving, HeldToken, Named, RESERVED_NAMES,
-    Revoking, Rotated, State, Subject, Taken, TokenFile, WhichKey,
+    Answer, Asking, Bounds, Brought, DOCUMENT_LIFE, Document, Foreign, Given, Giving, HeldToken,
+    Named, RESERVED_NAMES, Revoking, Rotated, State, Subject, Taken, TokenFile, WhichKey, cache_of,
 };
+pub use awaited::awaited_by;
 pub use car::{Exported, Imported};
 #[cfg(test)]
 mod crash;

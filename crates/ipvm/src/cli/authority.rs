@@ -1,5 +1,6 @@
 //! The words for rights, names and keys.
 
+use crate::waiting::MAX_SECONDS;
 use crate::when;
 use clap::{Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -80,6 +81,9 @@ Examples:
         /// Delegations that the invocation names and that are not in FILE.
         #[arg(long, value_name = "FILE")]
         proof: Vec<String>,
+        /// The DID document of a did:web principal in the chain, for this verdict alone; those that were imported count too.
+        #[arg(long, value_name = "FILE")]
+        did_document: Vec<String>,
         /// Print the verdict as one JSON document.
         #[arg(long)]
         json: bool,
@@ -104,7 +108,8 @@ Examples:
         /// By whom, if not by the subject itself.
         #[arg(long, value_name = "DID|NAME")]
         audience: Option<String>,
-        /// The arguments as DAG-JSON, or `@FILE`.
+        /// The arguments as DAG-JSON, or `@FILE`. For /wasm/run, `fun` may be the short name of a function if the module is
+        /// here.
         #[arg(long, value_name = "JSON", default_value = "{}")]
         args: String,
         /// Most fuel that the work may use.
@@ -147,6 +152,10 @@ Examples:
         /// The file for the answer, or `-` for stdout [default: stdout].
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
+        /// Wait up to SECONDS for results that the request awaits and that another process brings into this home, for
+        /// instance `ipvm ucan import` [default: they are here, or the command ends].
+        #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=MAX_SECONDS))]
+        wait: Option<u64>,
         /// Print what happened as one JSON document; the answer then goes to -o only.
         #[arg(long)]
         json: bool,
@@ -182,13 +191,19 @@ Examples:
     #[command(after_help = "\
 Examples:
   ipvm ucan import bob.ucan
-  ipvm ucan import answer.ucan --accept alice-machine")]
+  ipvm ucan import answer.ucan --accept alice-machine
+  curl https://example.com/.well-known/did.json > did.json && ipvm ucan import right.ucan --did-document did.json")]
     Import {
         /// A container or a token, or `-` for stdin.
-        file: String,
+        #[arg(required_unless_present = "did_document")]
+        file: Option<String>,
         /// Let the receipts of this executor in this file count like your own.
         #[arg(long, value_name = "DID|NAME")]
         accept: Option<String>,
+        /// The DID document of a did:web principal, as its site has it: it is kept, and counts for 30 days. Nothing is
+        /// fetched from the network.
+        #[arg(long, value_name = "FILE")]
+        did_document: Vec<String>,
         /// Print what was taken in as one JSON document.
         #[arg(long)]
         json: bool,

@@ -5,6 +5,7 @@ use super::keep;
 use crate::cli::Inspect;
 use crate::context::Context;
 use crate::fault::{Code, Fault};
+use crate::people::People;
 use crate::ui::human::{clean, clean_lines, count, size, time};
 use crate::ui::json;
 use crate::ui::table::Table;
@@ -14,7 +15,7 @@ use anyhow::Context as _;
 use ipvm_ipld::unixfs::Stat;
 use ipvm_ipld::{Cid, Ipld, Limits, MAX_BLOCK_BYTES, cbor, cid_of, codec, unixfs};
 use ipvm_node::{FileRequest, Node, NodeError, Pin};
-use ipvm_ucan::{Delegation, Invocation, Receipt};
+use ipvm_ucan::{Delegation, Did, Invocation, Receipt};
 use ipvm_wasm::Interface;
 use ipvm_workflow::{Computation, Plan, Task};
 use std::convert::Infallible;
@@ -39,12 +40,19 @@ struct Found {
     /// Length in bytes: of the content (of a folder, of all its blocks), else of the block.
     size: u64,
     /// What people are told first.
-    facts: Vec<(&'static str, String)>,
+    facts: Vec<(&'static str, Fact)>,
     /// Whether the value is shown to people in full, below the facts.
     in_full: bool,
     value: Option<Ipld>,
     functions: Option<Arc<Interface>>,
     pin: Option<Pin>,
+}
+
+/// One thing that people are told.
+enum Fact {
+    Text(String),
+    /// A principal, to be shown with its name.
+    Who(Did),
 }
 
 pub(crate) fn inspect(context: &mut Context, verb: &Inspect) -> anyhow::Result<Code> {
@@ -54,11 +62,11 @@ pub(crate) fn inspect(context: &mut Context, verb: &Inspect) -> anyhow::Result<C
     } else {
         of_cid(&context.reader()?, &verb.what)?
     };
-    let out = &mut context.out;
     if verb.json {
-        write_json(out, &found)?
+        write_json(&mut context.out, &found)?
     } else {
-        write_text(out, &found)?
+        let people = People::here(context)?;
+        write_text(&mut context.out, &found, &people)?
     }
     Ok(Code::Done)
 }
@@ -265,6 +273,15 @@ fn of_workflow_file(context: &Context, path: &Path) -> anyhow::Result<Found> {
 }
 
 fn tasks_of(plan: &Plan, found: &mut Found) {
+    let mut subjects: Vec<Did> = Vec::new();
+    for step in (0..plan.len() as u32).filter_map(|index| plan.step(index)) {
+        if !subjects.contains(&step.task.sub) {
+            subjects.push(step.task.sub.clone());
+        }
+    }
+    for subject in &subjects {
+        found.who("subject", subject);
+    }
     found.fact("tasks", count(plan.len() as u64));
     for (index, label) in (0..).zip(plan.labels()) {
         if let (Some(task), Some(step)) = (plan.graph().task(index), plan.step(index)) {
@@ -298,7 +315,7 @@ fn of_value(cid: Cid, bytes: &[u8]) -> anyhow::Result<Found> {
             found.is("workflow");
         } else if let Ok(task) = Task::from_ipld(value.clone()) {
             found.is("task");
-            found.fact("subject", task.sub.to_string());
+            found.who("subject", &task.sub);
             found.fact("does", what(&task));
             found.in_full = true;
         } else if let Ok(computation) = Computation::from_ipld(value.clone()) {
@@ -330,7 +347,7 @@ fn of_token(bytes: &[u8], found: &mut Found) {
     let signed = if let Ok(receipt) = Receipt::decode(bytes) {
         let payload = receipt.payload();
         found.is("receipt");
-        found.fact("executor", receipt.executor().to_string());
+        found.who("executor", receipt.executor());
         found.fact("task", payload.ran.to_string());
         found.fact("result", value::shown(&payload.out.to_ipld()));
         found.fact("started", time(payload.meta.started));
@@ -338,15 +355,12 @@ fn of_token(bytes: &[u8], found: &mut Found) {
     } else if let Ok(delegation) = Delegation::decode(bytes) {
         let payload = delegation.payload();
         found.is("delegation");
-        found.fact("from", payload.iss.to_string());
-        found.fact("to", payload.aud.to_string());
-        found.fact(
-            "subject",
-            payload
-                .sub
-                .as_ref()
-                .map_or_else(|| "any (powerline)".to_owned(), ToString::to_string),
-        );
+        found.who("from", &payload.iss);
+        found.who("to", &payload.aud);
+        match &payload.sub {
+            Some(sub) => found.who("subject", sub),
+            None => found.fact("subject", "any (powerline)".to_owned()),
+        }
         found.fact("command", payload.cmd.to_string());
         payload
             .pol
@@ -365,9 +379,9 @@ fn of_token(bytes: &[u8], found: &mut Found) {
     } else if let Ok(invocation) = Invocation::decode(bytes) {
         let payload = invocation.payload();
         found.is("invocation");
-        found.fact("from", payload.iss.to_string());
-        found.fact("to", payload.audience().to_string());
-        found.fact("subject", payload.sub.to_string());
+        found.who("from", &payload.iss);
+        found.who("to", payload.audience());
+        found.who("subject", &payload.sub);
         found.fact("command", payload.cmd.to_string());
         found.fact("arguments", value::shown(&Ipld::Map(payload.args.clone())));
         payload
@@ -413,7 +427,11 @@ impl Found {
     }
 
     fn fact(&mut self, name: &'static str, text: String) {
-        self.facts.push((name, text));
+        self.facts.push((name, Fact::Text(text)));
+    }
+
+    fn who(&mut self, name: &'static str, did: &Did) {
+        self.facts.push((name, Fact::Who(did.clone())));
     }
 }
 
@@ -436,12 +454,16 @@ fn write_json(out: &mut dyn Write, found: &Found) -> json::Done {
     writeln!(out)
 }
 
-fn write_text(out: &mut dyn Write, found: &Found) -> anyhow::Result<()> {
+fn write_text(out: &mut dyn Write, found: &Found, people: &People) -> anyhow::Result<()> {
     writeln!(out, "{}  {}", Paint::stdout().bold(found.kind), found.cid)?;
     let mut table = Table::default();
     table.row(["size".to_owned(), size(found.size)]);
-    for (name, text) in &found.facts {
-        table.row([(*name).to_owned(), clean(text).into_owned()]);
+    for (name, fact) in &found.facts {
+        let text = match fact {
+            Fact::Text(text) => clean(text).into_owned(),
+            Fact::Who(did) => people.full(did),
+        };
+        table.row([(*name).to_owned(), text]);
     }
     table.write(out)?;
     if let Some(interface) = &found.functions {

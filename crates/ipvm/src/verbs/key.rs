@@ -3,6 +3,7 @@
 use crate::cli::{Key, KeyName};
 use crate::context::{self, Context, passphrase};
 use crate::fault::{Code, Fault};
+use crate::people::{People, former_name};
 use crate::ui::human::time;
 use crate::ui::json;
 use crate::ui::table::Table;
@@ -111,11 +112,8 @@ fn list(context: &mut Context, node: &Node, json: bool) -> anyhow::Result<Code> 
         ),
     ];
     for (which, did, since) in node.former_keys()? {
-        let name = match which {
-            WhichKey::Owner => "former owner",
-            WhichKey::Agent => "former agent",
-        };
-        keys.push((name, did, format!("replaced {}", time(since))));
+        let replaced = format!("replaced {}", time(since));
+        keys.push((former_name(which), did, replaced));
     }
     let protected = node.keys_are_protected();
     let out = &mut context.out;
@@ -132,7 +130,12 @@ fn list(context: &mut Context, node: &Node, json: bool) -> anyhow::Result<Code> 
         writeln!(out)?;
     } else {
         let mut table = Table::with_heading(&["NAME", "DID", ""]);
-        for (name, did, what) in keys {
+        let people = People::of(node)?;
+        for (name, did, mut what) in keys {
+            let given = people.given(&did);
+            if !given.is_empty() {
+                what = format!("{what}; you call it {}", given.join(", "));
+            }
             table.row([name.to_owned(), did.to_string(), what]);
         }
         table.write(out)?;

@@ -3,6 +3,7 @@
 use crate::cli::provider::{Algorithm, Dns, Http, Kind, Provider, Reach, Smtp, Tls};
 use crate::context::Context;
 use crate::fault::{Code, Fault};
+use crate::people::People;
 use crate::ui::human::{clean, time};
 use crate::ui::json;
 use crate::ui::table::Table;
@@ -228,6 +229,7 @@ fn list(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
         writeln!(out)?;
         return Ok(Code::Done);
     }
+    let people = People::of(&node)?;
     let mut table = Table::with_heading(&["NAME", "KIND", "SUBJECT", "SINCE", "SETTINGS"]);
     for account in &accounts {
         let settings = account.settings.iter();
@@ -237,8 +239,7 @@ fn list(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
         table.row([
             clean(&account.name).into_owned(),
             account.kind.to_owned(),
-            node.called(&account.subject)?
-                .unwrap_or_else(|| account.subject.to_string()),
+            people.short(&account.subject),
             time(account.since),
             clean(&settings.join("; ")).into_owned(),
         ]);

@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::fault::{Code, Fault};
 use crate::interrupt::Interrupt;
 use crate::outputs;
+use crate::people::People;
 use crate::ui::human::{clean, duration, size, time};
 use crate::ui::json::{self, Done, Object};
 use crate::ui::log;
@@ -56,7 +57,9 @@ fn list(context: &mut Context, limit: usize, as_json: bool) -> anyhow::Result<Co
         writeln!(out)?;
         return Ok(Code::Done);
     }
-    let mut table = Table::with_heading(&["RECEIPT", "STARTED", "STATUS", "TOOK", "WHAT"]).right(3);
+    let people = People::of(&node)?;
+    let mut table =
+        Table::with_heading(&["RECEIPT", "STARTED", "STATUS", "TOOK", "BY", "WHAT"]).right(3);
     for receipt in &receipts {
         let meta = &receipt.payload().meta;
         let status = format!(
@@ -70,6 +73,7 @@ fn list(context: &mut Context, limit: usize, as_json: bool) -> anyhow::Result<Co
             time(meta.started),
             status,
             took(receipt),
+            people.short(receipt.executor()),
             what,
         ]);
     }
@@ -152,6 +156,7 @@ fn show(context: &mut Context, one: &OneReceipt, output: Option<&Path>) -> anyho
         writeln!(out)?;
         return Ok(Code::Done);
     }
+    let people = People::of(&node)?;
     let mut table = Table::default();
     let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
     row("receipt", receipt.cid().to_string());
@@ -162,7 +167,7 @@ fn show(context: &mut Context, one: &OneReceipt, output: Option<&Path>) -> anyho
         row("effects", value::shown(&run.to_ipld()));
     }
     row("task", payload.ran.to_string());
-    row("executor", receipt.executor().to_string());
+    row("executor", people.full(receipt.executor()));
     row("invocation", meta.inv.to_string());
     if let Some(computation) = meta.computation {
         row("computation", computation.to_string());
@@ -189,63 +194,70 @@ fn trace(context: &mut Context, one: &OneReceipt) -> anyhow::Result<Code> {
         json::object(out, |o| write_trace(o, &trace))?;
         writeln!(out)?;
     } else {
-        writeln!(out, "{}", task_line(&trace, Paint::stdout()))?;
-        print_inputs(out, &trace, "", Paint::stdout())?;
+        let shown = Shown {
+            people: People::of(&node)?,
+            paint: Paint::stdout(),
+        };
+        writeln!(out, "{}", shown.task_line(&trace))?;
+        shown.inputs(out, &trace, "")?;
     }
     Ok(Code::Done)
 }
 
-/// Goes as deep as the walk did, which is limited.
-fn print_inputs(
-    out: &mut dyn Write,
-    trace: &Trace,
-    indent: &str,
+/// A trace for people.
+struct Shown {
+    people: People,
     paint: Paint,
-) -> anyhow::Result<()> {
-    for (place, input) in trace.inputs.iter().enumerate() {
-        let last = place + 1 == trace.inputs.len();
-        let (branch, below) = if last {
-            ("└ ", "  ")
-        } else {
-            ("├ ", "│ ")
-        };
-        let lead = paint.dim(&format!("{indent}{branch}"));
-        match input {
-            TraceInput::Task(task) => {
-                writeln!(out, "{lead}{}", task_line(task, paint))?;
-                print_inputs(out, task, &format!("{indent}{below}"), paint)?;
-            }
-            TraceInput::Content {
-                cid,
-                size: bytes,
-                path,
-            } => {
-                let path = path
-                    .as_deref()
-                    .map(|path| format!("{}  ", clean(path)))
-                    .unwrap_or_default();
-                let bytes = bytes
-                    .map(|bytes| format!("  {}", size(bytes)))
-                    .unwrap_or_default();
-                writeln!(out, "{lead}{path}{cid}{bytes}")?;
-            }
-            TraceInput::Seen(task) => {
-                writeln!(out, "{lead}task {task}  (see elsewhere in this tree)")?
-            }
-        }
-    }
-    Ok(())
 }
 
-fn task_line(trace: &Trace, paint: Paint) -> String {
-    let memo = if trace.memo.is_some() { " ↺" } else { "" };
-    let what = paint.bold(&clean(&trace.what));
-    format!(
-        "{what}  {}{memo}  {}  by {}",
-        trace.status.as_str(),
-        trace.receipt,
-        trace.executor
-    )
+impl Shown {
+    /// Goes as deep as the walk did, which is limited.
+    fn inputs(&self, out: &mut dyn Write, trace: &Trace, indent: &str) -> anyhow::Result<()> {
+        for (place, input) in trace.inputs.iter().enumerate() {
+            let last = place + 1 == trace.inputs.len();
+            let (branch, below) = if last {
+                ("└ ", "  ")
+            } else {
+                ("├ ", "│ ")
+            };
+            let lead = self.paint.dim(&format!("{indent}{branch}"));
+            match input {
+                TraceInput::Task(task) => {
+                    writeln!(out, "{lead}{}", self.task_line(task))?;
+                    self.inputs(out, task, &format!("{indent}{below}"))?;
+                }
+                TraceInput::Content {
+                    cid,
+                    size: bytes,
+                    path,
+                } => {
+                    let path = path
+                        .as_deref()
+                        .map(|path| format!("{}  ", clean(path)))
+                        .unwrap_or_default();
+                    let bytes = bytes
+                        .map(|bytes| format!("  {}", size(bytes)))
+                        .unwrap_or_default();
+                    writeln!(out, "{lead}{path}{cid}{bytes}")?;
+                }
+                TraceInput::Seen(task) => {
+                    writeln!(out, "{lead}task {task}  (see elsewhere in this tree)")?
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn task_line(&self, trace: &Trace) -> String {
+        let memo = if trace.memo.is_some() { " ↺" } else { "" };
+        let what = self.paint.bold(&clean(&trace.what));
+        format!(
+            "{what}  {}{memo}  {}  by {}",
+            trace.status.as_str(),
+            trace.receipt,
+            self.people.short(&trace.executor)
+        )
+    }
 }
 
 fn write_trace(o: &mut Object<'_>, trace: &Trace) -> Done {
@@ -325,7 +337,8 @@ fn verify(context: &mut Context, one: &OneReceipt) -> anyhow::Result<Code> {
         );
         row("recorded", value::shown(&verified.recorded.to_ipld()));
         row("recomputed", value::shown(&verified.recomputed.to_ipld()));
-        row("authority", clean(&verified.authority).into_owned());
+        let authority = People::of(&node)?.in_text(&verified.authority);
+        row("authority", clean(&authority).into_owned());
         table.write(out)?;
     }
     Ok(if verified.same {

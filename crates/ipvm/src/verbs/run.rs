@@ -12,10 +12,12 @@ use crate::ui::json;
 use crate::ui::progress::Follower;
 use crate::ui::term::{self, Out, Paint, Passing};
 use crate::value::Body;
+use crate::waiting::Patience;
 use anyhow::Context as _;
 use ipvm_ipld::{Cid, Ipld};
 use ipvm_node::{
     FileRequest, Node, NodeError, Prepared, RunOptions, RunReport, RunState, Status, StepReport,
+    awaited_by,
 };
 use ipvm_ucan::Outcome;
 use std::collections::HashMap;
@@ -54,25 +56,7 @@ pub(crate) fn run(context: &mut Context, verb: &Run) -> anyhow::Result<Code> {
         let message = format!("{} workflows are more than {MAX_FILES}", verb.files.len());
         return Err(Fault::usage(message, "run them in several commands").into());
     }
-    let mut node = context.writer()?;
-    keep::make_room(context, &mut node, 0)?;
-    let passing = Passing::show("reading files and preparing modules …", context.quiet);
-    let mut prepared = Vec::with_capacity(verb.files.len());
-    for file in &verb.files {
-        let request = FileRequest {
-            file: file.clone(),
-            set: verb.source.set.clone(),
-            allow: verb.source.allow_path.clone(),
-            again: verb.again,
-        };
-        prepared.push(node.prepare(&request).inspect_err(|_| {
-            // What is wrong with `--set` names no file.
-            if verb.files.len() > 1 {
-                term::note(&format!("{}:", clean(&file.to_string_lossy())));
-            }
-        })?);
-    }
-    drop(passing);
+    let (mut node, prepared) = prepare(context, verb)?;
     // Before the work: nobody wants to wait for results that cannot be written.
     let folders = folders(&prepared, verb.out.as_deref())?;
     let options = RunOptions {
@@ -118,6 +102,53 @@ pub(crate) fn run(context: &mut Context, verb: &Run) -> anyhow::Result<Code> {
         ran.code(complete)
     });
     Ok(codes.max_by_key(|code| *code as i32).unwrap_or(Code::Done))
+}
+
+/// The workflows, ready to be run; with `--wait`, once what they await of others is here.
+fn prepare(context: &Context, verb: &Run) -> anyhow::Result<(Node, Vec<Prepared>)> {
+    // Without --wait, Ctrl-C ends at once what is only prepared.
+    let interrupt = verb.wait.map(|_| Interrupt::listen()).transpose()?;
+    let patience = interrupt.and_then(|interrupt| Patience::of(verb.wait, interrupt.cancel()));
+    loop {
+        let mut node = match &patience {
+            Some(patience) => patience.writer(context)?,
+            None => context.writer()?,
+        };
+        keep::make_room(context, &mut node, 0)?;
+        let prepared = prepare_all(context, &node, verb)?;
+        let Some(patience) = &patience else {
+            return Ok((node, prepared));
+        };
+        let awaited = awaited_by(&prepared);
+        match node.first_unmet(&awaited, true)? {
+            None => return Ok((node, prepared)),
+            Some(unmet) if patience.is_over() => return Err(patience.given_up(&unmet)),
+            // Nothing was begun; whoever brings the result needs the home.
+            Some(_) => drop(node),
+        }
+        patience.wait_for(context, &awaited, true)?;
+    }
+}
+
+fn prepare_all(context: &Context, node: &Node, verb: &Run) -> anyhow::Result<Vec<Prepared>> {
+    let passing = Passing::show("reading files and preparing modules …", context.quiet);
+    let mut prepared = Vec::with_capacity(verb.files.len());
+    for file in &verb.files {
+        let request = FileRequest {
+            file: file.clone(),
+            set: verb.source.set.clone(),
+            allow: verb.source.allow_path.clone(),
+            again: verb.again,
+        };
+        prepared.push(node.prepare(&request).inspect_err(|_| {
+            // What is wrong with `--set` names no file.
+            if verb.files.len() > 1 {
+                term::note(&format!("{}:", clean(&file.to_string_lossy())));
+            }
+        })?);
+    }
+    drop(passing);
+    Ok(prepared)
 }
 
 /// Where the outputs of each workflow go, if it has any.

@@ -40,7 +40,7 @@ fn start(home: &Home) -> (Child, BufReader<impl Read + use<>>) {
     (child, lines)
 }
 
-fn interrupt(child: &Child) {
+pub(crate) fn interrupt(child: &Child) {
     let id = child.id().to_string();
     assert!(
         Command::new("kill")

@@ -4,7 +4,7 @@
 use crate::parties::{Party, call};
 
 /// Alice, Bob and Carol; Bob may add with Alice's module on her machine. The module's CID.
-fn bob_may_add() -> ([Party; 3], String) {
+pub(crate) fn bob_may_add() -> ([Party; 3], String) {
     let parties = [Party::new(), Party::new(), Party::new()];
     let [alice, bob, carol] = &parties;
     alice.knows("bob", bob);
@@ -34,7 +34,7 @@ fn bob_may_add() -> ([Party; 3], String) {
 }
 
 /// Asks Alice's machine for a call, in a file.
-fn ask(asker: &Party, alice: &Party, args: &str, file: &str) {
+pub(crate) fn ask(asker: &Party, alice: &Party, args: &str, file: &str) {
     asker.home.ok(&[
         "ucan",
         "invoke",
@@ -633,4 +633,56 @@ fn own_runs_need_the_chain_from_owner_to_agent() {
         .run(&["call", "calc.wasm", "add", "1", "3"])
         .code(3)
         .says("Revoked");
+}
+
+/// Two interfaces, with one function of the same short name.
+const INTERFACES: &str = r#"
+(component
+  (core module $m (func (export "one") (result i32) i32.const 1))
+  (core instance $i (instantiate $m))
+  (func $one (result u32) (canon lift (core func $i "one")))
+  (instance $numbers (export "one" (func $one)) (export "both" (func $one)))
+  (instance $letters (export "both" (func $one)))
+  (export "demo:math/numbers@0.1.0" (instance $numbers))
+  (export "demo:math/letters@0.1.0" (instance $letters)))
+"#;
+
+/// A request names its function in full, whatever short name the asker wrote: policies and receipts see one name.
+#[test]
+fn requests_name_functions_in_full() {
+    let bob = Party::new();
+    bob.home
+        .file("two.wasm", ipvm_testkit::component(INTERFACES));
+    let module = bob.home.ok(&["add", "--quiet", "two.wasm"]);
+    let ask = |module: &str, function: &str| {
+        let args = call(module, function, "[]");
+        let words = [
+            "ucan",
+            "invoke",
+            "/wasm/run",
+            "--args",
+            &args,
+            "-o",
+            "r.ucan",
+        ];
+        bob.home.run(&words)
+    };
+    let asked = || {
+        let inspected = bob.home.json(&["ucan", "inspect", "r.ucan", "--json"]);
+        inspected["invocations"][0]["args"]["fun"].clone()
+    };
+    for name in ["one", "demo:math/numbers@0.1.0#one"] {
+        let ran = ask(&module, name).code(0);
+        assert_eq!(ran.err, "", "{name}");
+        assert_eq!(asked(), "demo:math/numbers@0.1.0#one");
+    }
+    ask(&module, "both")
+        .code(2)
+        .says("demo:math/numbers@0.1.0#both")
+        .says("demo:math/letters@0.1.0#both");
+    ask(&module, "none").code(2).says("none");
+    // Of a module that is elsewhere nothing is known.
+    let elsewhere = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy";
+    ask(elsewhere, "one").code(0).says("the module is not here");
+    assert_eq!(asked(), "one");
 }

@@ -7,7 +7,7 @@ use ipvm_ucan::{
     Command, Container, Delegation, Did, InvocationBuilder, Keypair, MemoryStore, Wanted,
     find_chain,
 };
-use ipvm_workflow::{Class, class_of};
+use ipvm_workflow::{Class, WASM_RUN, class_of};
 
 use super::chain::{Right, chain_of};
 use super::give::{container_of, pool_of};
@@ -37,6 +37,35 @@ pub struct Asking {
 }
 
 impl Node {
+    /// Writes the function that arguments of `/wasm/run` name in full, where its short name was given: requests always
+    /// have the full one. Whether it is known to be the full one: not if the module is not here.
+    ///
+    /// # Errors
+    /// The module has no such function, or several of that short name.
+    pub fn name_in_full(
+        &self,
+        cmd: &Command,
+        args: &mut BTreeMap<String, Ipld>,
+    ) -> Result<bool, NodeError> {
+        if cmd.as_str() != WASM_RUN {
+            return Ok(true);
+        }
+        // What is missing or of another kind, the executor refuses; a promise may become a module later.
+        let (Some(Ipld::Link(module)), Some(Ipld::String(name))) =
+            (args.get("mod"), args.get("fun"))
+        else {
+            return Ok(true);
+        };
+        if !self.store().has(module)? {
+            return Ok(false);
+        }
+        let interface = self.interface_by_cid(module)?;
+        let function = interface.find(name);
+        let function = function.map_err(|error| NodeError::Name(error.to_string()))?;
+        args.insert("fun".to_owned(), Ipld::String(function.name.clone()));
+        Ok(true)
+    }
+
     /// Signs a request: the invocation and all that gives the right to it, to be handed over.
     ///
     /// # Errors

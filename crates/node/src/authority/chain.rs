@@ -108,10 +108,14 @@ fn wrong_with(known: &Known, link: &Delegation, cmd: &Command, at: i64) -> Optio
         return Some(format!("gives the right to {} only", payload.cmd));
     }
     match known.state(link, at) {
-        State::Valid => {}
+        // Why keys are not known, the signature's check says.
+        State::Valid | State::NoKeys => {}
         state => return Some(format!("is {}", state.as_str())),
     }
-    link.verify_signature().err().map(|error| error.to_string())
+    let signature = link.verify_signature_with(&known.documents, at);
+    signature
+        .err()
+        .map(|error| format!("cannot be verified: {error}"))
 }
 
 fn downwards(links: &[Link], root: usize) -> Vec<Delegation> {

@@ -9,11 +9,12 @@ use std::collections::HashMap;
 use ipvm_ipld::Cid;
 use ipvm_store::{Batch, NewReceipt, ReceiptKeys};
 use ipvm_ucan::{
-    Container, Delegation, Did, Invocation, Kind, MemoryStore, Receipt, Revocation, Token,
-    VerifiedRevocation,
+    Container, Delegation, Did, DocumentCache, Invocation, Kind, MemoryStore, Receipt, Revocation,
+    SignatureError, Token, VerifiedRevocation,
 };
 
 use super::chain::path_of;
+use super::documents::Document;
 use super::gate::{refuse, tokens_of};
 use super::give::container_of;
 use crate::scribe::token;
@@ -45,6 +46,8 @@ pub struct Taken {
     pub accepted: usize,
     /// Receipts that are kept and do not count.
     pub strangers: usize,
+    /// DID documents.
+    pub documents: usize,
     /// Tokens that were here already.
     pub known: usize,
     /// Requests that were left alone: `ipvm ucan execute` carries them out.
@@ -94,36 +97,45 @@ impl TokenFile {
 }
 
 impl Node {
-    /// Takes in the tokens of a file. `accept` is an executor whose receipts in this file are to count.
+    /// Takes in the tokens of a file, and DID documents, which count for [`DOCUMENT_LIFE`](super::DOCUMENT_LIFE) seconds
+    /// from now on: for these tokens and later. `accept` is an executor whose receipts in this file are to count.
     ///
     /// # Errors
     /// [`NodeError::Refused`]: a signature is wrong, a receipt came without the invocation it answers, or a revocation is
     /// by somebody who has no say. Nothing is stored then.
-    pub fn take_in(&self, file: &TokenFile, accept: Option<&Did>) -> Result<Taken, NodeError> {
+    pub fn take_in(
+        &self,
+        file: &TokenFile,
+        accept: Option<&Did>,
+        documents: &[Document],
+    ) -> Result<Taken, NodeError> {
         let at = self.now();
+        let keys = self.with_known(|known| known.documents_with(documents, at))?;
         for delegation in &file.delegations {
             let cid = delegation.cid();
             delegation
-                .verify_signature()
+                .verify_signature_with(&keys, at)
                 .map_err(|error| signature(cid, "delegation", &error))?;
         }
         let mut asked: HashMap<Cid, &Invocation> = HashMap::new();
         for invocation in &file.invocations {
             let cid = invocation.cid();
             invocation
-                .verify_signature()
+                .verify_signature_with(&keys, at)
                 .map_err(|error| signature(cid, "invocation", &error))?;
             asked.insert(cid, invocation);
         }
-        let revocations = self.verified(file, at)?;
+        let revocations = self.verified(file, &keys, at)?;
         let mut batch = Batch::new();
         let mut taken = Taken::default();
         for receipt in &file.receipts {
             self.take_receipt(receipt, &asked, accept, &mut batch, &mut taken, at)?;
         }
         let total = file.delegations.len() + revocations.len();
-        let (delegations, revoked) = self.keep(&file.delegations, &revocations, batch)?;
+        let (delegations, revoked) =
+            self.keep(&file.delegations, &revocations, documents, batch)?;
         taken.known += total - delegations - revoked;
+        taken.documents = documents.len();
         taken.delegations = delegations;
         taken.revocations = revoked;
         let answered = |invocation: &&Invocation| {
@@ -135,9 +147,14 @@ impl Node {
         Ok(taken)
     }
 
-    fn verified(&self, file: &TokenFile, at: i64) -> Result<Vec<VerifiedRevocation>, NodeError> {
+    fn verified(
+        &self,
+        file: &TokenFile,
+        keys: &DocumentCache,
+        at: i64,
+    ) -> Result<Vec<VerifiedRevocation>, NodeError> {
         self.with_known(|known| {
-            let context = known.context(at);
+            let context = known.context(at).resolver(keys);
             let proofs = |cid: &Cid| {
                 let mut given = file.delegations.iter();
                 given
@@ -256,12 +273,12 @@ impl Node {
     }
 }
 
-fn signature(cid: Cid, what: &str, error: &ipvm_ucan::SignatureError) -> NodeError {
-    let mut refusal = refuse(
-        Kind::InvalidSignature,
-        "iss",
-        format!("the {what} {cid}: {error}"),
-    );
+fn signature(cid: Cid, what: &str, error: &SignatureError) -> NodeError {
+    let kind = match error {
+        SignatureError::Unresolved(_) => Kind::UnavailableKey,
+        _ => Kind::InvalidSignature,
+    };
+    let mut refusal = refuse(kind, "iss", format!("the {what} {cid}: {error}"));
     refusal.cid = Some(Box::new(cid));
     refusal.into()
 }

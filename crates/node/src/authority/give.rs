@@ -72,7 +72,7 @@ impl Node {
             None => builder.never_expires().sign(nonce()?)?,
         };
         chain.push(delegation.clone());
-        self.keep(&chain, &[], Batch::new())?;
+        self.keep(&chain, &[], &[], Batch::new())?;
         Ok(Given {
             container: container_of(&chain),
             delegation,

@@ -5,10 +5,11 @@ use std::sync::{PoisonError, RwLock};
 use ipvm_ipld::Cid;
 use ipvm_store::{Batch, Former, NewToken, Role};
 use ipvm_ucan::{
-    Context, Delegation, DelegationStore, Did, MemoryStore, Revocation, Revocations, Token,
-    VerifiedRevocation, Verifier, Versions,
+    Context, Delegation, DelegationStore, Did, DocumentCache, KeyResolver, MemoryStore, Purpose,
+    Revocation, Revocations, Token, VerifiedRevocation, Verifier, Versions,
 };
 
+use super::documents::Document;
 use crate::scribe::token;
 use crate::{Node, NodeError};
 
@@ -34,6 +35,8 @@ pub(crate) struct Known {
     pub(crate) revocations: Revocations,
     pub(crate) revoked: Vec<Revocation>,
     pub(crate) former: Vec<Former>,
+    /// The keys of `did:web` principals.
+    pub(crate) documents: DocumentCache,
     /// The same delegations, by audience.
     pub(crate) pool: MemoryStore,
 }
@@ -49,6 +52,8 @@ pub enum State {
     Expired,
     /// Somebody who gave it took it back.
     Revoked,
+    /// Whoever gave it is a `did:web` whose document is not here, or too old.
+    NoKeys,
 }
 
 impl State {
@@ -59,6 +64,7 @@ impl State {
             Self::Early => "not yet valid",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
+            Self::NoKeys => "issuer's keys unknown",
         }
     }
 }
@@ -101,6 +107,7 @@ impl Known {
         Context::at(at)
             .skew(SKEW_SECONDS)
             .revocations(&self.revocations)
+            .resolver(&self.documents)
     }
 
     /// Whether a delegation can be used at a time, as far as it decides itself.
@@ -117,8 +124,15 @@ impl Known {
         }
         match payload.nbf {
             Some(nbf) if nbf.saturating_sub(SKEW_SECONDS) > at => State::Early,
-            _ => State::Valid,
+            _ if self.has_keys(&payload.iss, at) => State::Valid,
+            _ => State::NoKeys,
         }
+    }
+
+    /// Whether the keys of an issuer are known at a time.
+    fn has_keys(&self, issuer: &Did, at: i64) -> bool {
+        let keys = || self.documents.keys(issuer, Purpose::Delegate, at);
+        issuer.key().is_some() || keys().is_ok()
     }
 
     /// Whether an issuer at or above a delegation revoked it, as far as its path is known.
@@ -178,6 +192,7 @@ impl Node {
     fn load_known(&self) -> Result<Known, NodeError> {
         let mut known = Known {
             former: self.store().former()?,
+            documents: self.load_documents()?,
             ..Known::default()
         };
         let mut after = 0;
@@ -215,12 +230,13 @@ impl Node {
         Ok(known)
     }
 
-    /// Keeps delegations and revocations, whose signatures are verified; and forgets revocations that are pointless by
+    /// Keeps delegations and revocations, whose signatures are verified, and DID documents; and forgets revocations that are pointless by
     /// now. How many of each are new.
     pub(crate) fn keep(
         &self,
         delegations: &[Delegation],
         revocations: &[VerifiedRevocation],
+        documents: &[Document],
         mut batch: Batch,
     ) -> Result<(usize, usize), NodeError> {
         // Reads what is there before it is changed.
@@ -242,6 +258,8 @@ impl Node {
                 "this home would keep more than {MAX_TOKENS} delegations and revocations"
             )));
         }
+        let with_these = known.documents_with(documents, since)?;
+        self.put_documents(documents, since, &mut batch)?;
         let mut taken = Vec::new();
         for revocation in revocations {
             let payload = revocation.revocation().payload();
@@ -266,6 +284,7 @@ impl Node {
         }
         let counts = (given.len(), taken.len());
         // Durable, so that it may be believed.
+        known.documents = with_these;
         let given: Vec<Delegation> = given.into_iter().cloned().collect();
         for delegation in given {
             known.delegation(delegation, since);
@@ -343,7 +362,8 @@ impl Node {
         self.with_known(|known| Ok(known.state(delegation, at)))
     }
 
-    /// Looks at a verification's circumstances here and at a time: the revocations that this home knows count.
+    /// Looks at a verification's circumstances here and at a time: the revocations and DID documents that this home knows
+    /// count.
     ///
     /// # Errors
     /// The store fails.

@@ -7,11 +7,13 @@
 //! - [`gate`]: admitting a request; [`readable`]: what content its asker may see; [`limits`]: how much it may use.
 //! - [`execute`]: carrying out what was admitted, and the answer.
 //! - [`own`]: the authority for this home's own runs on the resources of others.
+//! - [`documents`]: the keys of `did:web` principals.
 //! - [`exchange`]: tokens in and out of this home.
 //! - [`rotate`], [`names`]: the keys of this home, and what people call those of others.
 
 mod ask;
 mod chain;
+mod documents;
 mod exchange;
 mod execute;
 mod gate;
@@ -27,6 +29,7 @@ mod rotate;
 
 pub use ask::Asking;
 pub use chain::Subject;
+pub use documents::{DOCUMENT_LIFE, Document, cache_of};
 pub use exchange::{Taken, TokenFile};
 pub use execute::{Answer, Brought, Foreign};
 pub use give::{Given, Giving};

@@ -109,24 +109,6 @@ impl Node {
             ))
         })
     }
-
-    /// What people here call a principal, if they do.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub fn called(&self, did: &Did) -> Result<Option<String>, NodeError> {
-        if did == self.owner() {
-            return Ok(Some("owner".to_owned()));
-        }
-        if did == self.agent() {
-            return Ok(Some("agent".to_owned()));
-        }
-        let names = self.names()?;
-        Ok(names
-            .into_iter()
-            .find(|known| known.did == *did)
-            .map(|known| known.name))
-    }
 }
 
 fn check_name(name: &str) -> Result<(), NodeError> {

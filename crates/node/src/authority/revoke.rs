@@ -54,7 +54,7 @@ impl Node {
             let used = revocation.invocation().payload().prf.iter();
             Ok((verified, used.filter_map(&proofs).collect::<Vec<_>>()))
         })?;
-        self.keep(&path, &[verified], Batch::new())?;
+        self.keep(&path, &[verified], &[], Batch::new())?;
         let mut container = container_of(&path);
         container.insert(revocation.bytes().to_vec());
         for proof in &proofs {

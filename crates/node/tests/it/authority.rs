@@ -98,7 +98,7 @@ fn kind(result: Result<Answer, Box<NodeError>>) -> (Kind, String) {
 fn import(node: &Node, container: &Container) {
     let bytes = container.encode(Encoding::Raw).unwrap();
     let file = TokenFile::read(&bytes).unwrap();
-    node.take_in(&file, None).unwrap();
+    node.take_in(&file, None, &[]).unwrap();
 }
 
 /// Step 5: rights begin and end by the clock of whoever executes.

@@ -1,16 +1,18 @@
 //! `ipvm ucan execute`: another's request, done here.
 
+use super::io;
 use super::verify::write_refusal;
-use super::{People, io};
 use crate::cli::{ProgressForm, Ucan};
 use crate::context::Context;
 use crate::fault::{Code, Fault};
 use crate::interrupt::Interrupt;
 use crate::outputs;
+use crate::people::People;
 use crate::ui::human::clean;
 use crate::ui::json;
 use crate::ui::progress::Follower;
 use crate::value;
+use crate::waiting::Patience;
 use ipvm_ipld::Cid;
 use ipvm_node::{Answer, Foreign, Node, NodeError, RunState};
 use ipvm_ucan::Refusal;
@@ -23,23 +25,18 @@ pub(super) fn execute(context: &mut Context, verb: &Ucan) -> anyhow::Result<Code
         content,
         result,
         output,
+        wait,
         json,
     } = verb
     else {
         return Ok(Code::Usage);
     };
-    let node = context.writer()?;
     let bytes = io::read(file)?;
-    let interrupt = Interrupt::listen()?;
-    let mut follower = Follower::new(ProgressForm::Auto, context.quiet, 1, interrupt.cancel());
     let request = Foreign {
         tokens: &bytes,
         content: content.as_deref(),
     };
-    let done = node.execute_request(&request, interrupt.cancel(), &mut |progress| {
-        follower.observe(0, &progress)
-    });
-    follower.finish();
+    let (node, done) = carry_out(context, &request, *wait)?;
     let answer = match done {
         Err(NodeError::Refused(refusal)) if *json => {
             write_refused(context, &refusal)?;
@@ -65,6 +62,35 @@ pub(super) fn execute(context: &mut Context, verb: &Ucan) -> anyhow::Result<Code
         RunState::Ok => Code::Done,
         _ => Code::Failed,
     })
+}
+
+/// Carries a request out; with `--wait`, once what it awaits is here. One that awaits something leaves nothing behind.
+fn carry_out(
+    context: &Context,
+    request: &Foreign<'_>,
+    wait: Option<u64>,
+) -> anyhow::Result<(Node, Result<Answer, NodeError>)> {
+    let interrupt = Interrupt::listen()?;
+    let patience = Patience::of(wait, interrupt.cancel());
+    loop {
+        let node = match &patience {
+            Some(patience) => patience.writer(context)?,
+            None => context.writer()?,
+        };
+        let mut follower = Follower::new(ProgressForm::Auto, context.quiet, 1, interrupt.cancel());
+        let done = node.execute_request(request, interrupt.cancel(), &mut |progress| {
+            follower.observe(0, &progress)
+        });
+        follower.finish();
+        let (Some(patience), Err(NodeError::Unmet { task, .. })) = (&patience, &done) else {
+            return Ok((node, done));
+        };
+        match done {
+            Err(unmet) if patience.is_over() => return Err(patience.given_up(&unmet)),
+            _ => drop(node),
+        }
+        patience.wait_for(context, &[*task], false)?;
+    }
 }
 
 /// One CAR with the content of the answer: what it links to comes along.

@@ -1,10 +1,10 @@
 //! `ipvm ucan delegate`, `invoke`, `revoke`: what is signed with the keys of this home.
 
-use super::People;
 use super::io;
 use crate::cli::Ucan;
 use crate::context::Context;
 use crate::fault::{Code, Fault};
+use crate::people::People;
 use crate::ui::human::{clean, time};
 use anyhow::Context as _;
 use ipvm_ipld::{Ipld, Limits, json};
@@ -112,9 +112,14 @@ pub(super) fn invoke(context: &mut Context, verb: Ucan) -> anyhow::Result<Code> 
             None => None,
         })
     };
+    let cmd = command(&cmd)?;
+    let mut args = args_of(&args)?;
+    if !node.name_in_full(&cmd, &mut args)? {
+        context.note("the module is not here, so the name of the function is sent as it is written: write the full one");
+    }
     let asking = Asking {
-        cmd: command(&cmd)?,
-        args: args_of(&args)?,
+        cmd,
+        args,
         subject: named(sub.as_ref())?,
         audience: named(audience.as_ref())?,
         expires: expires.end(),

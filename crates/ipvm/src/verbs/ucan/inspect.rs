@@ -1,16 +1,18 @@
 //! `ipvm ucan inspect`: what tokens say, as a tree.
 
+use super::io;
 use super::verify::{state_words, until};
-use super::{People, io};
 use crate::context::Context;
 use crate::fault::Code;
+use crate::people::People;
 use crate::ui::human::clean;
 use crate::ui::json::{self, Done, List, Object};
 use crate::ui::term::Paint;
 use crate::value;
+use crate::when;
 use ipvm_ipld::{Cid, Ipld};
 use ipvm_node::{Node, TokenFile};
-use ipvm_ucan::{Delegation, Invocation, Receipt, Revocation, SignatureError};
+use ipvm_ucan::{Delegation, DocumentCache, Invocation, Receipt, Revocation, SignatureError};
 use std::collections::HashSet;
 use std::io::Write;
 
@@ -20,13 +22,19 @@ const MAX_INDENT: usize = 32;
 pub(super) fn inspect(context: &mut Context, what: &str, json: bool) -> anyhow::Result<Code> {
     let node = context.reader()?;
     let file = TokenFile::read(&io::read_or_find(&node, what)?)?;
+    let now = when::now();
+    let keys = Keys {
+        documents: node.documents_with(&[], now)?,
+        now,
+    };
     if json {
-        write_json(&mut context.out, &node, &file)?;
+        write_json(&mut context.out, &node, &keys, &file)?;
     } else {
         let people = People::of(&node)?;
         Shown {
             node: &node,
             people: &people,
+            keys: &keys,
             paint: Paint::stdout(),
             out: &mut context.out,
         }
@@ -67,9 +75,26 @@ fn tree(delegations: &[Delegation]) -> Vec<(usize, &Delegation)> {
     shown
 }
 
+/// What signatures are checked with.
+struct Keys {
+    documents: DocumentCache,
+    now: i64,
+}
+
+impl Keys {
+    fn delegation(&self, one: &Delegation) -> Result<(), SignatureError> {
+        one.verify_signature_with(&self.documents, self.now)
+    }
+
+    fn invocation(&self, one: &Invocation) -> Result<(), SignatureError> {
+        one.verify_signature_with(&self.documents, self.now)
+    }
+}
+
 fn signed(result: Result<(), SignatureError>) -> String {
     match result {
         Ok(()) => "right".to_owned(),
+        Err(error @ SignatureError::Unresolved(_)) => format!("unknown: {error}"),
         Err(error) => format!("WRONG: {error}"),
     }
 }
@@ -77,6 +102,7 @@ fn signed(result: Result<(), SignatureError>) -> String {
 struct Shown<'a> {
     node: &'a Node,
     people: &'a People,
+    keys: &'a Keys,
     paint: Paint,
     out: &'a mut dyn Write,
 }
@@ -135,7 +161,7 @@ impl Shown<'_> {
             self.fact(indent, "from time", &until(payload.nbf))?;
         }
         self.fact(indent, "until", &until(payload.exp))?;
-        let signature = signed(delegation.verify_signature());
+        let signature = signed(self.keys.delegation(delegation));
         self.fact(indent, "signature", &signature)?;
         let state = state_words(self.node, delegation)?;
         self.fact(indent, "now", state)
@@ -150,7 +176,7 @@ impl Shown<'_> {
         self.fact(0, "on", &self.people.full(&payload.sub))?;
         self.fact(0, "with", &value::shown(&Ipld::Map(payload.args.clone())))?;
         self.fact(0, "until", &until(payload.exp))?;
-        self.fact(0, "signature", &signed(invocation.verify_signature()))?;
+        self.fact(0, "signature", &signed(self.keys.invocation(invocation)))?;
         if let Ok(task) = payload.task() {
             self.fact(0, "task", &task.to_string())?;
         }
@@ -174,12 +200,17 @@ impl Shown<'_> {
         self.head(0, "revocation", &revocation.cid())?;
         self.fact(0, "by", &self.people.full(&payload.revoker))?;
         self.fact(0, "revokes", &payload.revoke.to_string())?;
-        let signature = revocation.invocation().verify_signature();
+        let signature = self.keys.invocation(revocation.invocation());
         self.fact(0, "signature", &signed(signature))
     }
 }
 
-fn write_json(out: &mut dyn Write, node: &Node, file: &TokenFile) -> anyhow::Result<()> {
+fn write_json(
+    out: &mut dyn Write,
+    node: &Node,
+    keys: &Keys,
+    file: &TokenFile,
+) -> anyhow::Result<()> {
     let mut states = Vec::new();
     for (depth, delegation) in tree(&file.delegations) {
         states.push((depth, delegation, state_words(node, delegation)?));
@@ -188,13 +219,13 @@ fn write_json(out: &mut dyn Write, node: &Node, file: &TokenFile) -> anyhow::Res
         o.list("invocations", |list| {
             file.invocations
                 .iter()
-                .try_for_each(|one| invocation(list, one))
+                .try_for_each(|one| invocation(list, keys, one))
         })?;
         o.list("delegations", |list| {
             states.iter().try_for_each(|(depth, one, state)| {
                 list.object(|o| {
                     o.number("depth", *depth as u64)?;
-                    write_delegation(o, one, state)
+                    write_delegation(o, one, state, keys.delegation(one).is_ok())
                 })
             })
         })?;
@@ -215,7 +246,7 @@ fn write_json(out: &mut dyn Write, node: &Node, file: &TokenFile) -> anyhow::Res
                     o.text("revocation", &one.cid().to_string())?;
                     o.text("revoker", one.payload().revoker.as_str())?;
                     o.text("revokes", &one.payload().revoke.to_string())?;
-                    let signature = one.invocation().verify_signature();
+                    let signature = keys.invocation(one.invocation());
                     o.flag("signature", signature.is_ok())
                 })
             })
@@ -224,7 +255,7 @@ fn write_json(out: &mut dyn Write, node: &Node, file: &TokenFile) -> anyhow::Res
     Ok(writeln!(out)?)
 }
 
-fn invocation(list: &mut List<'_>, one: &Invocation) -> Done {
+fn invocation(list: &mut List<'_>, keys: &Keys, one: &Invocation) -> Done {
     let payload = one.payload();
     list.object(|o| {
         o.text("invocation", &one.cid().to_string())?;
@@ -237,7 +268,7 @@ fn invocation(list: &mut List<'_>, one: &Invocation) -> Done {
         time(o, "exp", payload.exp)?;
         let task = payload.task().ok().map(|task| task.to_string());
         o.maybe("task", task.as_deref())?;
-        o.flag("signature", one.verify_signature().is_ok())
+        o.flag("signature", keys.invocation(one).is_ok())
     })
 }
 
@@ -249,7 +280,12 @@ fn time(o: &mut Object<'_>, key: &str, time: Option<i64>) -> Done {
 }
 
 /// The members of a delegation.
-pub(super) fn write_delegation(o: &mut Object<'_>, one: &Delegation, state: &str) -> Done {
+pub(super) fn write_delegation(
+    o: &mut Object<'_>,
+    one: &Delegation,
+    state: &str,
+    is_signed: bool,
+) -> Done {
     let payload = one.payload();
     o.text("delegation", &one.cid().to_string())?;
     o.text("iss", payload.iss.as_str())?;
@@ -259,6 +295,6 @@ pub(super) fn write_delegation(o: &mut Object<'_>, one: &Delegation, state: &str
     o.raw("pol", &ipvm_ipld::json::to_string(&payload.pol.to_ipld()))?;
     time(o, "nbf", payload.nbf)?;
     time(o, "exp", payload.exp)?;
-    o.flag("signature", one.verify_signature().is_ok())?;
+    o.flag("signature", is_signed)?;
     o.text("state", state)
 }

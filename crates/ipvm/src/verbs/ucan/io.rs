@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::fault::Fault;
 use crate::outputs;
 use anyhow::Context as _;
-use ipvm_node::{Node, TokenFile};
+use ipvm_node::{Document, Node, TokenFile};
 use ipvm_ucan::{Container, Delegation, Encoding, MAX_CONTAINER_BYTES};
 use std::fs::File;
 use std::io::{IsTerminal, Read, Write};
@@ -61,6 +61,15 @@ pub(super) fn proofs(names: &[String]) -> anyhow::Result<Vec<Delegation>> {
             return Err(Fault::usage(message, "`ipvm ucan inspect` shows what is in it").into());
         }
         all.extend(file.delegations);
+    }
+    Ok(all)
+}
+
+/// The DID documents in files.
+pub(super) fn documents(names: &[String]) -> anyhow::Result<Vec<Document>> {
+    let mut all = Vec::new();
+    for name in names {
+        all.push(Document::read(&read(name)?).with_context(|| format!("in {name}"))?);
     }
     Ok(all)
 }

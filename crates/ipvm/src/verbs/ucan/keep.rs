@@ -1,14 +1,16 @@
 //! `ipvm ucan list`, `import`, `export`: the delegations that a home keeps.
 
 use super::inspect::write_delegation;
+use super::io;
 use super::verify::until;
-use super::{People, io};
 use crate::context::Context;
 use crate::fault::Code;
-use crate::ui::human::{clean, counted};
+use crate::people::People;
+use crate::ui::human::{clean, counted, time};
 use crate::ui::json;
 use crate::ui::table::Table;
-use ipvm_node::{Taken, TokenFile};
+use crate::when;
+use ipvm_node::{DOCUMENT_LIFE, Taken, TokenFile};
 use std::io::Write;
 use std::path::Path;
 
@@ -16,12 +18,15 @@ pub(super) fn list(context: &mut Context, json: bool) -> anyhow::Result<Code> {
     let node = context.reader()?;
     let held = node.delegations()?;
     let people = People::of(&node)?;
+    let now = when::now();
+    let keys = node.documents_with(&[], now)?;
     let out = &mut context.out;
     if json {
         json::list(out, |list| {
             held.iter().try_for_each(|held| {
                 list.object(|o| {
-                    write_delegation(o, &held.delegation, held.state.as_str())?;
+                    let signed = held.delegation.verify_signature_with(&keys, now).is_ok();
+                    write_delegation(o, &held.delegation, held.state.as_str(), signed)?;
                     o.number("since", held.since)
                 })
             })
@@ -50,8 +55,9 @@ pub(super) fn list(context: &mut Context, json: bool) -> anyhow::Result<Code> {
 
 pub(super) fn import(
     context: &mut Context,
-    file: &str,
+    file: Option<&str>,
     accept: Option<&str>,
+    documents: &[String],
     json: bool,
 ) -> anyhow::Result<Code> {
     let node = context.writer()?;
@@ -59,8 +65,12 @@ pub(super) fn import(
         Some(name) => Some(node.principal(name)?),
         None => None,
     };
-    let tokens = TokenFile::read(&io::read(file)?)?;
-    let taken = node.take_in(&tokens, accept.as_ref())?;
+    let documents = io::documents(documents)?;
+    let tokens = match file {
+        Some(file) => TokenFile::read(&io::read(file)?)?,
+        None => TokenFile::default(),
+    };
+    let taken = node.take_in(&tokens, accept.as_ref(), &documents)?;
     if json {
         write_json(context, &taken)?;
         return Ok(Code::Done);
@@ -69,6 +79,7 @@ pub(super) fn import(
         (taken.delegations, "delegation"),
         (taken.revocations, "revocation"),
         (taken.receipts, "receipt"),
+        (taken.documents, "DID document"),
     ];
     let mut words: Vec<String> = parts
         .into_iter()
@@ -79,6 +90,13 @@ pub(super) fn import(
         words.push("nothing new".to_owned());
     }
     writeln!(context.out, "{}", words.join(", "))?;
+    for document in &documents {
+        let end = time(when::now().saturating_add(DOCUMENT_LIFE));
+        let who = People::of(&node)?.short(document.did());
+        context.note(&format!(
+            "the keys of {who} count until {end}; import its document anew then"
+        ));
+    }
     if taken.strangers > 0 {
         context.note(&format!(
             "{} by executors whom nobody here asked: kept, but they do not count; --accept changes that",
@@ -100,6 +118,7 @@ fn write_json(context: &mut Context, taken: &Taken) -> anyhow::Result<()> {
         o.number("delegations", taken.delegations as u64)?;
         o.number("revocations", taken.revocations as u64)?;
         o.number("receipts", taken.receipts as u64)?;
+        o.number("documents", taken.documents as u64)?;
         o.number("accepted", taken.accepted as u64)?;
         o.number("strangers", taken.strangers as u64)?;
         o.number("known", taken.known as u64)?;

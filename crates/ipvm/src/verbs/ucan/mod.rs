@@ -5,10 +5,7 @@ mod give;
 mod inspect;
 mod io;
 mod keep;
-mod people;
 mod verify;
-
-pub(crate) use people::People;
 
 use crate::cli::Ucan;
 use crate::context::Context;
@@ -27,9 +24,18 @@ pub(crate) fn ucan(context: &mut Context, verb: Ucan) -> anyhow::Result<Code> {
         Ucan::Verify { .. } => verify::verify(context, &verb),
         Ucan::Execute { .. } => execute::execute(context, &verb),
         Ucan::List { json } => keep::list(context, json),
-        Ucan::Import { file, accept, json } => {
-            keep::import(context, &file, accept.as_deref(), json)
-        }
+        Ucan::Import {
+            file,
+            accept,
+            did_document,
+            json,
+        } => keep::import(
+            context,
+            file.as_deref(),
+            accept.as_deref(),
+            &did_document,
+            json,
+        ),
         Ucan::Export {
             delegations,
             output,

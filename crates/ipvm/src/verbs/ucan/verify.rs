@@ -1,17 +1,19 @@
 //! `ipvm ucan verify`: the verdict on an invocation.
 
-use super::{People, io};
+use super::io;
 use crate::cli::Ucan;
 use crate::context::Context;
 use crate::fault::Code;
+use crate::people::People;
 use crate::ui::human::{clean, time};
 use crate::ui::json::{self, Done, Object};
 use crate::when;
 use ipvm_ipld::Cid;
-use ipvm_node::{Node, NodeError, TokenFile};
+use ipvm_node::{Node, NodeError, TokenFile, cache_of};
 use ipvm_ucan::admission::{Work, require_audience};
 use ipvm_ucan::{
-    Capability, Context as Circumstances, Did, Refusal, Revocations, Verifier, verify_in,
+    Capability, Context as Circumstances, Did, DocumentCache, Refusal, Revocations, Verifier,
+    verify_in,
 };
 use std::io::Write;
 
@@ -22,6 +24,8 @@ struct Question {
     at: i64,
     skew: i64,
     audience: Option<Did>,
+    /// The keys of `did:web` principals: those that are given, and those that are kept.
+    documents: DocumentCache,
 }
 
 pub(super) fn verify(context: &mut Context, verb: &Ucan) -> anyhow::Result<Code> {
@@ -30,6 +34,7 @@ pub(super) fn verify(context: &mut Context, verb: &Ucan) -> anyhow::Result<Code>
         skew,
         audience,
         proof,
+        did_document,
         json,
         file,
     } = verb
@@ -45,19 +50,25 @@ pub(super) fn verify(context: &mut Context, verb: &Ucan) -> anyhow::Result<Code>
             crate::fault::Fault::usage(error.to_string(), "write a DID")
         })?),
     };
+    let at = at.unwrap_or_else(when::now);
+    let given = io::documents(did_document)?;
     let question = Question {
         bytes: io::read(file)?,
         proofs: io::proofs(proof)?,
-        at: at.unwrap_or_else(when::now),
+        at,
         skew: *skew,
         audience,
+        documents: match &node {
+            Some(node) => node.documents_with(&given, at)?,
+            None => cache_of(&given, at)?,
+        },
     };
     let verdict = match &node {
         Some(node) => node.in_context(question.at, |known| question.verdict(known))?,
         None => question.verdict(&Circumstances::at(question.at)),
     };
     let people = node.as_ref().map(People::of).transpose()?;
-    tell(context, &verdict, people.as_ref(), *json)?;
+    tell(context, &verdict, &people.unwrap_or_default(), *json)?;
     Ok(match verdict {
         Ok(_) => Code::Done,
         Err(_) => Code::Refused,
@@ -67,7 +78,7 @@ pub(super) fn verify(context: &mut Context, verb: &Ucan) -> anyhow::Result<Code>
 impl Question {
     fn verdict(&self, known: &Circumstances<'_>) -> Result<Capability, Refusal> {
         let (invocation, pool) = TokenFile::request(&self.bytes).map_err(refusal)?;
-        let known = known.skew(self.skew);
+        let known = known.skew(self.skew).resolver(&self.documents);
         let proofs = |cid: &Cid| {
             let given = self.proofs.iter().find(|one| one.cid() == *cid).cloned();
             pool.get(cid).or(given)
@@ -76,10 +87,7 @@ impl Question {
         // Revocations that came along count too: whoever made the container knew of them.
         let revocations = self.revocations(&proofs, &known)?;
         if !revocations.is_empty() {
-            let with_these = Circumstances::at(self.at)
-                .skew(self.skew)
-                .revocations(&revocations);
-            verify_in(&invocation, &proofs, &with_these)?;
+            verify_in(&invocation, &proofs, &known.revocations(&revocations))?;
         }
         if let Some(audience) = &self.audience {
             require_audience(invocation.payload(), audience, Work::Repeatable)?;
@@ -120,7 +128,7 @@ fn refusal(error: NodeError) -> Refusal {
 fn tell(
     context: &mut Context,
     verdict: &Result<Capability, Refusal>,
-    people: Option<&People>,
+    people: &People,
     json: bool,
 ) -> anyhow::Result<()> {
     let out = &mut context.out;
@@ -139,11 +147,14 @@ fn tell(
         writeln!(out)?;
         return Ok(());
     }
-    let words = |text: String| people.map_or(text.clone(), |people| people.in_text(&text));
     match verdict {
-        Ok(capability) => writeln!(out, "valid: {}", clean(&words(capability.in_words())))?,
+        Ok(capability) => writeln!(
+            out,
+            "valid: {}",
+            clean(&people.in_text(&capability.in_words()))
+        )?,
         Err(refusal) => {
-            let text = words(refusal.message.clone());
+            let text = people.in_text(&refusal.message);
             writeln!(out, "refused: {}: {}", refusal.kind, clean(&text))?;
         }
     }
