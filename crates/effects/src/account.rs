@@ -2,6 +2,8 @@
 
 use crate::Kind;
 use crate::guard::Grants;
+use ipvm_ipld::Ipld;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -95,6 +97,19 @@ impl Account {
             Self::Dns(account) => account.check(),
             Self::File(account) => account.check(),
             Self::Ipfs(account) => account.check(),
+        }
+    }
+}
+
+impl Account {
+    /// Whether it is for what these arguments name: of several accounts of a subject, those that are not are passed over.
+    #[must_use]
+    pub fn serves(&self, args: &BTreeMap<String, Ipld>) -> bool {
+        match (self, args.get("uri")) {
+            (Self::Http(account), Some(Ipld::String(uri))) => {
+                url::Url::parse(uri).is_ok_and(|url| crate::http::names(account, &url))
+            }
+            _ => true,
         }
     }
 }

@@ -112,7 +112,8 @@ impl Node {
         };
         let payload = receipt.payload();
         let index = step.index;
-        if plan.graph().task(index) != Some(payload.ran) {
+        let task = plan.graph().task(index).unwrap_or_default();
+        if !self.stands_for(&receipt, &task)? {
             return Ok(Some(format!(
                 "step {index} has the receipt of another task"
             )));

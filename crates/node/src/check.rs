@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use ipvm_ipld::{Block, Cid, Ipld, cbor};
-use ipvm_ucan::{Outcome, Receipt, verify};
+use ipvm_ucan::{Effects, Outcome, Receipt, verify};
 use ipvm_wasm::Cancel;
 use ipvm_workflow::{Class, Config, Limits, class_of};
 
 use crate::memo::{computation_of, is_reusable, resolve};
-use crate::worker::{Execution, spill};
+use crate::worker::{Executed, spill};
 use crate::{Node, NodeError};
 use ipvm_ucan::DEFAULT_SKEW;
 
@@ -35,6 +35,8 @@ pub struct Verified {
 /// A task that was done again.
 pub(crate) struct Redone {
     pub(crate) out: Outcome,
+    /// What it asks for.
+    pub(crate) run: Option<Effects>,
     /// The content of the result.
     pub(crate) blocks: Vec<Block>,
     /// Microseconds.
@@ -54,7 +56,7 @@ impl Node {
         let redone = self.redo(&receipt, cancel)?;
         let recorded = receipt.payload().out.clone();
         Ok(Verified {
-            same: redone.out == recorded,
+            same: redone.out == recorded && redone.run == receipt.payload().run,
             recorded,
             recomputed: redone.out,
             took_us: redone.took_us,
@@ -109,13 +111,14 @@ impl Node {
         let limits = generous(payload.meta.fuel);
         let computation = computation_of(&task.cmd, &args)?;
         let done = self.execute(args, &computation, &limits, secret, cancel)?;
-        let Execution::Ended { out, .. } = done else {
+        let Some(Executed { out, run, .. }) = done else {
             return Err(NodeError::Interrupted);
         };
         let took_us = u64::try_from(clock.elapsed().as_micros()).unwrap_or(u64::MAX);
         let (out, blocks) = spill(out);
         Ok(Redone {
             out,
+            run,
             blocks,
             took_us,
             authority: format!(

@@ -198,7 +198,8 @@ impl Node {
             if !is_frame(&stored.block) {
                 open.push(step.index);
             }
-            if Some(receipt.payload().ran) != plan.graph().task(step.index) {
+            let task = plan.graph().task(step.index).unwrap_or_default();
+            if !self.stands_for(&receipt, &task)? {
                 return Err(self.wrong_receipt(run.id, step.index));
             }
             if let Outcome::Error(error) = &receipt.payload().out

@@ -114,6 +114,11 @@ impl Node {
         }
     }
 
+    /// The same for a thread that gives its crew more to do.
+    pub(crate) fn of_crew(core: Arc<Core>, crew: Crew) -> Self {
+        Self { crew, core }
+    }
+
     /// The same node, with modules compiled elsewhere than in this process.
     #[must_use]
     pub fn compiling_with(self, compiler: Compiler) -> Self {

@@ -183,6 +183,12 @@ impl Node {
     pub fn prepare_call(&self, request: &CallRequest) -> Result<Prepared, PrepareError> {
         let (module, interface) = self.interface(&request.module)?;
         let function = interface.find(&request.function)?;
+        if function.asks() {
+            let message = format!(
+                "{function} asks for effects, which a call binds to nobody; run it in a workflow with `roles:`"
+            );
+            return Err(NodeError::Name(message).into());
+        }
         let expected = function.params.len();
         if request.args.len() != expected {
             return Err(PrepareError::ArgumentCount {

@@ -25,6 +25,13 @@ pub(crate) enum Place {
     Digest([u8; DIGEST_BYTES]),
 }
 
+impl Place {
+    /// That of a receipt made here.
+    pub(crate) fn of(receipt: &Cid) -> Self {
+        Self::Digest(digest_of(receipt).unwrap_or_default())
+    }
+}
+
 /// A step's receipt as reports tell of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Record {

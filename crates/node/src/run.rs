@@ -13,7 +13,7 @@ use ipvm_store::{
 use ipvm_ucan::admission::{Scope, Work, admit};
 use ipvm_ucan::{Delegation, Invocation, InvocationPayload, verify_in};
 use ipvm_wasm::Cancel;
-use ipvm_workflow::{Check, Class, Config, Plan};
+use ipvm_workflow::{Check, Class, Config, Plan, TaskParts};
 
 use crate::authority::Mandate;
 use crate::crew::{News, Order};
@@ -72,17 +72,21 @@ struct Ordered<'a> {
     mandate: Mandate,
     secret: Arc<Secret>,
     options: &'a RunOptions,
+    /// The receipt that asks for it.
+    cause: Option<Cid>,
+    /// How many such receipts there are above it.
+    depth: u32,
 }
 
 /// What came of a run.
-struct Carried {
-    verdict: Verdict,
+pub(crate) struct Carried {
+    pub(crate) verdict: Verdict,
     /// By step index.
-    records: Vec<Option<Record>>,
+    pub(crate) records: Vec<Option<Record>>,
     /// For each settled step, the step whose end kept it from running.
     because: HashMap<u32, u32>,
     /// Why it is not known whether a step was done.
-    doubts: HashMap<u32, String>,
+    pub(crate) doubts: HashMap<u32, String>,
     executed: u64,
     reused: u64,
     saved_us: u64,
@@ -111,7 +115,7 @@ impl Node {
         let secret = self.secret_of(&prepared.plan)?;
         self.check_chain(&prepared.plan)?;
         // Before anything is done or written: a run that would stop in the middle for want of a right does not begin.
-        let mandate = self.own_mandate(&prepared.plan)?;
+        let mandate = self.own_mandate(&prepared.plan, false)?;
         // A run with effects is named by its nonce, which says already whether another one is wanted.
         let by_nonce = !prepared.plan.head().nonce.is_empty();
         let recorded = if by_nonce || (options.memo && !options.again) {
@@ -129,10 +133,38 @@ impl Node {
             secret: Arc::clone(&secret),
             mandate,
             options,
+            cause: None,
+            depth: 0,
         };
         let carried = self.carry_out(prepared, &run, order, cancel, observe)?;
         let state = self.close(run.id, before, &carried)?;
         Ok(report(prepared, run.request, state, carried, &secret))
+    }
+
+    /// Carries out what a function asks for, as a run of its own that is a part of another.
+    pub(crate) fn run_on(
+        &self,
+        prepared: &Prepared,
+        (mandate, cause, depth): (Mandate, Cid, u32),
+        options: &RunOptions,
+        cancel: &Cancel,
+    ) -> Result<Carried, NodeError> {
+        let secret = self.secret_of(&prepared.plan)?;
+        let run = match self.recorded(&prepared.plan, &secret)? {
+            Some(run) => run,
+            None => self.request(prepared, &secret)?,
+        };
+        let before = self.mark(&run, &prepared.plan)?;
+        let ordered = Ordered {
+            secret: Arc::new(secret),
+            mandate,
+            options,
+            cause: Some(cause),
+            depth,
+        };
+        let carried = self.carry_out(prepared, &run, ordered, cancel, &mut |_| ())?;
+        self.close(run.id, before, &carried)?;
+        Ok(carried)
     }
 
     /// Carries out an admitted request of another, with the delegations that it rests on.
@@ -161,6 +193,8 @@ impl Node {
             secret: Arc::clone(&secret),
             mandate,
             options,
+            cause: None,
+            depth: 0,
         };
         let carried = self.carry_out(prepared, &run, order, cancel, observe);
         match carried {
@@ -202,6 +236,9 @@ impl Node {
             share_commits: ordered.options.share_commits,
             mandate: ordered.mandate,
             secret: ordered.secret,
+            name: prepared.name.clone(),
+            cause: ordered.cause,
+            depth: ordered.depth,
             stop: Cancel::new(),
         };
         let mut carried = Carried::new(prepared.plan.len());
@@ -233,8 +270,8 @@ impl Node {
             let gone = || NodeError::Internal(format!("receipt {id} is not on record"));
             let receipt = self.decode_receipt(&stored.ok_or_else(gone)?.block)?;
             let record = Record::of(&receipt, true);
-            if plan.graph().task(*step) != Some(receipt.payload().ran) || record.ending() != *ending
-            {
+            let task = plan.graph().task(*step).unwrap_or_default();
+            if !self.stands_for(&receipt, &task)? || record.ending() != *ending {
                 return Err(self.wrong_receipt(run.id, *step));
             }
             let error = match &receipt.payload().out {
@@ -440,8 +477,13 @@ impl Node {
             return Ok(());
         };
         let at = self.now();
-        let invocation = Invocation::decode(self.invoke(task, at)?.data())?;
+        let task = TaskParts {
+            sub: self.owner().clone(),
+            ..task
+        };
         let delegation = &self.keys().delegation;
+        let invocation = self.invoke_by(task, std::slice::from_ref(delegation), None, at)?;
+        let invocation = Invocation::decode(invocation.data())?;
         let proofs = |cid: &Cid| (*cid == delegation.cid()).then(|| delegation.clone());
         self.in_context(at, |context| verify_in(&invocation, &proofs, context))??;
         Ok(())

@@ -10,12 +10,13 @@ use ipvm_store::{
     Batch, NewReceipt, ReceiptId, ReceiptKeys, StepReceipt, StepState, StepUpdate, StoreError,
 };
 use ipvm_ucan::{
-    Delegation, Invocation, InvocationPayload, Outcome, Receipt, ReceiptMeta, ReceiptPayload,
+    Delegation, Effects, Invocation, InvocationPayload, Outcome, Receipt, ReceiptMeta,
+    ReceiptPayload,
 };
 use ipvm_workflow::{Failure, TaskParts};
 
 use crate::crew::{Computed, Order, Shared};
-use crate::record::Record;
+use crate::record::{Place, Record};
 use crate::{Node, NodeError};
 
 /// How long an invocation that the agent addresses to itself stays valid, in seconds.
@@ -32,6 +33,8 @@ pub(crate) struct Entry {
     /// What was printed.
     pub(crate) log: Option<Block>,
     pub(crate) computation: Option<Cid>,
+    /// What it asks for.
+    pub(crate) run: Option<Effects>,
     /// The receipt whose result this repeats.
     pub(crate) memo: Option<Cid>,
     /// The step that kept this one from running.
@@ -67,16 +70,40 @@ impl Scribe<'_> {
         ran: Cid,
         result: Entry,
         invocation: Block,
-        mut batch: Batch,
+        batch: Batch,
     ) -> Result<Computed, NodeError> {
+        // The next step could not read blocks that are not on record yet.
+        let is_whole = result.blocks.is_empty();
+        let (memo, because) = (result.memo.is_some(), result.because);
+        let (receipt, batch, place) = self.draft(ran, result, invocation, batch)?;
+        let computed = self.computed(&receipt, is_whole)?;
+        self.end(batch, place, &receipt, memo, because);
+        Ok(computed)
+    }
+
+    /// Writes down a result that asks for something. The step has not ended with it; when this returns it is durable.
+    pub(crate) fn write_asking(self, ran: Cid, result: Entry) -> Result<Receipt, NodeError> {
+        let invocation = self.invocation(result.started)?;
+        let (receipt, batch, _) = self.draft(ran, result, invocation, Batch::new())?;
+        self.node.store().commit(batch)?;
+        Ok(receipt)
+    }
+
+    /// The signed receipt, and the batch that makes it and all that belongs to it durable.
+    fn draft(
+        &self,
+        ran: Cid,
+        result: Entry,
+        invocation: Block,
+        mut batch: Batch,
+    ) -> Result<(Receipt, Batch, StepReceipt), NodeError> {
         let computation = result.computation;
-        let memo = result.memo.is_some();
         let receipt = Receipt::sign(
             self.node.keys().agent()?,
             ReceiptPayload {
                 ran,
                 out: result.out,
-                run: None,
+                run: result.run,
                 meta: ReceiptMeta {
                     inv: *invocation.cid(),
                     // Of a secret task it would let others guess what went into it.
@@ -90,8 +117,6 @@ impl Scribe<'_> {
                 },
             },
         )?;
-        // The next step could not read blocks that are not on record yet.
-        let is_whole = result.blocks.is_empty();
         let blocks = result.blocks.into_iter().chain(result.log);
         let receipt_row = if self.is_secret() {
             let made = self.node.seal_new(blocks, &HashSet::new())?;
@@ -113,9 +138,7 @@ impl Scribe<'_> {
             }
         };
         let place = batch.receipt(receipt_row);
-        let computed = self.computed(&receipt, is_whole)?;
-        self.end(batch, place, &receipt, memo, result.because);
-        Ok(computed)
+        Ok((receipt, batch, place))
     }
 
     /// What the receipt answers: the request for this very task by another, or one that the agent signs.
@@ -123,10 +146,18 @@ impl Scribe<'_> {
         let missing = || NodeError::Internal(format!("step {} is not in the workflow", self.step));
         let task = || self.order.plan.task(self.step).ok_or_else(missing);
         match self.order.mandate.warrant(self.step) {
-            None => self.node.invoke(task()?, started),
+            None => {
+                let delegation = std::slice::from_ref(&self.node.keys().delegation);
+                let cause = self.order.cause;
+                self.node.invoke_by(task()?, delegation, cause, started)
+            }
             Some(warrant) => match &warrant.invocation {
                 Some(asked) => Ok(token(asked.bytes())),
-                None => self.node.invoke_by(task()?, &warrant.proofs, started),
+                None => {
+                    let cause = self.order.cause;
+                    self.node
+                        .invoke_by(task()?, &warrant.proofs, cause, started)
+                }
             },
         }
     }
@@ -151,6 +182,32 @@ impl Scribe<'_> {
 
     pub(crate) fn is_secret(&self) -> bool {
         self.order.secret.has(self.step)
+    }
+
+    /// Ends the step with the error that what it asks for is not carried out.
+    pub(crate) fn refuse(self, ran: Cid, failure: &Failure) -> Result<Computed, NodeError> {
+        let entry = Entry {
+            out: Outcome::Error(failure.to_ipld()),
+            blocks: Vec::new(),
+            log: None,
+            computation: None,
+            run: None,
+            memo: None,
+            because: None,
+            fuel: 0,
+            started: self.node.now(),
+            took: 0,
+        };
+        self.write(ran, entry)
+    }
+
+    /// Ends the step with the receipt of the last of its continuations.
+    pub(crate) fn conclude(self, last: &Cid, memo: bool) -> Result<Computed, NodeError> {
+        let found = self.node.receipt_in(Place::of(last))?;
+        let (id, receipt) = found.ok_or(NodeError::NoBlock(*last))?;
+        let computed = self.computed(&receipt, true)?;
+        self.end(Batch::new(), StepReceipt::Stored(id), &receipt, memo, None);
+        Ok(computed)
     }
 
     /// Notes that the step ended with a receipt that is on record already.
@@ -255,17 +312,13 @@ fn ending_of(out: &Outcome) -> Ending {
 }
 
 impl Node {
-    /// The agent asks itself, on the owner's behalf, to carry out `task`: a signed invocation.
-    pub(crate) fn invoke(&self, task: TaskParts<'_>, now: i64) -> Result<Block, NodeError> {
-        let delegation = std::slice::from_ref(&self.keys().delegation);
-        self.invoke_by(task, delegation, now)
-    }
-
-    /// The agent asks itself to carry out `task`, on behalf of its subject, by these delegations; on its own without.
+    /// The agent asks itself to carry out `task`, on behalf of its subject, by these delegations (on its own without), and
+    /// because of a receipt that asked for it, if one did.
     pub(crate) fn invoke_by(
         &self,
         task: TaskParts<'_>,
         proofs: &[Delegation],
+        cause: Option<Cid>,
         now: i64,
     ) -> Result<Block, NodeError> {
         let agent = self.agent();
@@ -279,7 +332,7 @@ impl Node {
             nonce: task.nonce,
             exp: Some(now + INVOCATION_LIFE),
             iat: None,
-            cause: None,
+            cause,
             meta: None,
         };
         let key = self.keys().agent()?;

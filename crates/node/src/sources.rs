@@ -233,6 +233,11 @@ impl Sources for NodeSources<'_> {
         })
     }
 
+    fn asks(&mut self, module: &Cid, function: &str) -> bool {
+        let interface = self.interface_of(module);
+        interface.is_ok_and(|interface| interface.find(function).is_ok_and(|found| found.asks()))
+    }
+
     fn subject(&mut self, name: &str) -> Result<Did, SourceError> {
         self.node.principal(name).map_err(|error| SourceError {
             message: error.to_string(),

@@ -9,31 +9,60 @@ use ipvm_ipld::{Cid, Ipld, Limits as Bounds, cbor, cid_of_digest, codec};
 use ipvm_scheduler::{Ending, RunId};
 use ipvm_store::ReceiptId;
 use ipvm_ucan::promise::{Await, Branch};
-use ipvm_ucan::{Outcome, Receipt};
-use ipvm_wasm::{Call, CallError, Cancel, Failed, Log};
+use ipvm_ucan::{Effects, Outcome, Receipt};
+use ipvm_wasm::{Call, CallError, Cancel, Done, Failed, Log};
 use ipvm_workflow::content::SpillError;
-use ipvm_workflow::{Class, Failure, LimitKind, Limits, WasmCall, content};
+use ipvm_workflow::{Class, Failure, LimitKind, Limits, WasmCall, asked, content};
 
 use crate::content::StoreContent;
 use crate::crew::{Computed, Departure, Job, Order, Shared, Source, What, Work};
+use crate::effects::Asked;
 use crate::memo::{Args, computation_of, resolve};
 use crate::record::{Kept, Place};
 use crate::scribe::{Entry, Scribe};
 use crate::{Node, NodeError, effects, log};
 
 /// What came of executing a function.
-pub(crate) enum Execution {
-    /// It ended, in a result or in an error that is one.
-    Ended {
-        /// The result, its large parts not yet spilled.
-        out: Outcome,
-        /// Fuel used.
-        fuel: u64,
-        /// What it printed.
-        log: Log,
-    },
-    /// It was stopped because the user wanted so.
-    Cancelled,
+pub(crate) struct Executed {
+    /// The result, its large parts not yet spilled; an error may be one.
+    pub(crate) out: Outcome,
+    /// Fuel used.
+    pub(crate) fuel: u64,
+    /// What it asks for.
+    pub(crate) run: Option<Effects>,
+    /// What it printed.
+    pub(crate) log: Log,
+}
+
+impl Executed {
+    fn failed(failure: &Failure, fuel: u64, log: Log) -> Self {
+        Self {
+            out: Outcome::Error(failure.to_ipld()),
+            fuel,
+            run: None,
+            log,
+        }
+    }
+
+    /// What a function returned.
+    fn of(done: Done) -> Self {
+        let (fuel, log) = (done.fuel, done.log);
+        let (out, run) = match (done.out, done.effects.map(asked::read)) {
+            (Ok(_), Some(Err(error))) => {
+                let message = error.to_string();
+                return Self::failed(&Failure::BadResult { message }, fuel, log);
+            }
+            (Ok(value), Some(Ok(run))) => (Outcome::Ok(value), run),
+            (Ok(value), None) => (Outcome::Ok(value), None),
+            (Err(error), _) => (Outcome::Error(error), None),
+        };
+        Self {
+            out,
+            fuel,
+            run,
+            log,
+        }
+    }
 }
 
 /// Takes jobs until the home is closed.
@@ -41,7 +70,11 @@ pub(crate) fn work(node: &Node, shared: &Arc<Shared>) {
     let mut computed = None;
     while let Some(job) = shared.next(computed.take()) {
         let run = job.run;
-        let _fallen = Fallen { shared, run };
+        let _fallen = Fallen {
+            shared,
+            run,
+            step: None,
+        };
         match carry_out(node, shared, job) {
             Ok(done) => computed = done,
             Err(error) => shared.fail(run, error),
@@ -53,6 +86,8 @@ pub(crate) fn work(node: &Node, shared: &Arc<Shared>) {
 pub(crate) struct Fallen<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) run: RunId,
+    /// The step, of a thread that works for it alone.
+    pub(crate) step: Option<u32>,
 }
 
 impl Drop for Fallen<'_> {
@@ -60,6 +95,9 @@ impl Drop for Fallen<'_> {
         if thread::panicking() {
             let error = NodeError::Internal("a worker has panicked".into());
             self.shared.fail(self.run, error);
+            if let Some(step) = self.step {
+                self.shared.give_up(self.run, step);
+            }
         }
     }
 }
@@ -86,6 +124,16 @@ fn carry_out(node: &Node, shared: &Arc<Shared>, job: Job) -> Result<Option<Compu
     loop {
         let work = match found {
             Found::Receipt(computed) => return Ok(Some(computed)),
+            Found::Asking(receipt) => {
+                shared.carry_out(Asked {
+                    run: job.run,
+                    step: job.step,
+                    order: Arc::clone(&order),
+                    receipt,
+                    memo: true,
+                });
+                return Ok(None);
+            }
             Found::Nothing(work) => work,
         };
         match shared.missed(work, first) {
@@ -105,6 +153,8 @@ fn carry_out(node: &Node, shared: &Arc<Shared>, job: Job) -> Result<Option<Compu
 enum Found {
     /// A receipt, which the step is noted to have ended with.
     Receipt(Computed),
+    /// A receipt that asks for something, which is to be carried out for this run.
+    Asking(Receipt),
     /// All that is needed to execute the step.
     Nothing(Box<Work>),
 }
@@ -123,19 +173,23 @@ fn look_up(
         && order.mandate.warrant(scribe.step).is_none()
         && let Some((id, receipt)) = node.receipt_in(kept.place)?
     {
-        if receipt.payload().ran != ran {
+        if !node.stands_for(&receipt, &ran)? {
             return Err(node.wrong_receipt(order.run, scribe.step));
         }
         return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
     }
     let class = order.plan.class(scribe.step);
     let warrant = order.mandate.warrant(scribe.step);
-    // Another may have a receipt only of what it may ask for, which shows when promises are resolved.
-    if !(warrant.is_some() && order.mandate.is_request())
+    // What a pure task awaits may have ended otherwise than when its receipt was made: by a limit, or by a fault that has
+    // passed. The receipt answers only if its computation is the same, which shows when promises are resolved.
+    let depends = class == Class::Pure && awaits_anything(order, scribe.step);
+    // Another may have a receipt only of what it may ask for, which shows then too.
+    let must_resolve = depends || warrant.is_some() && order.mandate.is_request();
+    if !must_resolve
         && may_look_up(scribe.node, order, class)
-        && let Some((id, receipt)) = by_task(&scribe, &ran)?
+        && let Some(found) = by_task(&scribe, &ran)?
     {
-        return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
+        return reuse(scribe, found);
     }
     let task = order.plan.task(scribe.step).ok_or_else(missing)?;
     let args = resolve(task.args, &mut |wanted| input(node, order, inputs, wanted))?;
@@ -143,10 +197,10 @@ fn look_up(
         && order.mandate.is_request()
     {
         warrant.check(node, &awaited_by(order, scribe.step), &args)?;
-        if (order.memo || effects::is_effect(class))
-            && let Some((id, receipt)) = node.find_by_task(&ran)?
+        if (order.memo && !depends || effects::is_effect(class))
+            && let Some(found) = node.find_by_task(&ran)?
         {
-            return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
+            return reuse(scribe, found);
         }
     }
     let computation = computation_of(&task.cmd, &args)?;
@@ -167,7 +221,36 @@ fn look_up(
         class,
         landed,
     });
+    if depends {
+        return of_same_computation(scribe, work);
+    }
     by_computation(scribe, work)
+}
+
+fn awaits_anything(order: &Order, step: u32) -> bool {
+    let graph = order.plan.graph();
+    !graph.deps(step).is_empty() || !graph.external(step).is_empty()
+}
+
+/// A receipt of the task, if the task's computation was then what it is now; else of the computation.
+fn of_same_computation(scribe: Scribe<'_>, work: Box<Work>) -> Result<Found, NodeError> {
+    if may_look_up(scribe.node, scribe.order, work.class)
+        // That of a secret task does not say its computation, which is looked up by a name of its own.
+        && !scribe.is_secret()
+        && let Some((id, receipt)) = by_task(&scribe, &work.ran)?
+        && receipt.payload().meta.computation == Some(work.computation)
+    {
+        return reuse(scribe, (id, receipt));
+    }
+    by_computation(scribe, work)
+}
+
+/// Ends the step with a receipt of its task, unless that asks for something.
+fn reuse(scribe: Scribe<'_>, (id, receipt): (ReceiptId, Receipt)) -> Result<Found, NodeError> {
+    match receipt.payload().run {
+        Some(_) => Ok(Found::Asking(receipt)),
+        None => Ok(Found::Receipt(scribe.reuse(id, &receipt)?)),
+    }
 }
 
 /// The tasks that a step awaits, in its workflow and outside.
@@ -193,10 +276,13 @@ fn may_look_up(node: &Node, order: &Order, class: Class) -> bool {
 
 /// The same for a step that was looked up before, in vain.
 fn look_up_again(scribe: Scribe<'_>, work: Box<Work>) -> Result<Found, NodeError> {
+    if work.class == Class::Pure && awaits_anything(scribe.order, scribe.step) {
+        return of_same_computation(scribe, work);
+    }
     if (scribe.order.memo || effects::is_effect(work.class))
-        && let Some((id, receipt)) = by_task(&scribe, &work.ran)?
+        && let Some(found) = by_task(&scribe, &work.ran)?
     {
-        return Ok(Found::Receipt(scribe.reuse(id, &receipt)?));
+        return reuse(scribe, found);
     }
     by_computation(scribe, work)
 }
@@ -213,6 +299,9 @@ fn by_computation(scribe: Scribe<'_>, work: Box<Work>) -> Result<Found, NodeErro
     };
     if let Some((_, receipt)) = found {
         let entry = repeat(scribe.node, &receipt, work.computation);
+        if entry.run.is_some() {
+            return Ok(Found::Asking(scribe.write_asking(work.ran, entry)?));
+        }
         let computed = scribe.write(work.ran, entry)?;
         return Ok(Found::Receipt(computed));
     }
@@ -237,7 +326,7 @@ fn input(
                 Some(Source::Kept(kept)) => {
                     let found = node.receipt_in(kept.place)?;
                     let (_, receipt) = found.ok_or(NodeError::NoBlock(wanted.task))?;
-                    if receipt.payload().ran != wanted.task {
+                    if !node.stands_for(&receipt, &wanted.task)? {
                         return Err(node.wrong_receipt(order.run, step));
                     }
                     receipt.payload().out.clone()
@@ -277,6 +366,7 @@ fn repeat(node: &Node, receipt: &Receipt, computation: Cid) -> Entry {
         blocks: Vec::new(),
         log: None,
         computation: Some(computation),
+        run: payload.run.clone(),
         memo: Some(payload.meta.memo.unwrap_or_else(|| receipt.cid())),
         because: None,
         fuel: payload.meta.fuel,
@@ -304,6 +394,7 @@ fn settle(scribe: Scribe<'_>, because: u32, cause: Kept) -> Result<Computed, Nod
         blocks: Vec::new(),
         log: None,
         computation: None,
+        run: None,
         memo: None,
         because: Some(because),
         fuel: 0,
@@ -320,7 +411,13 @@ fn execute(node: &Node, shared: &Arc<Shared>, work: Work) -> Result<Option<Compu
     let stop = &work.order.stop;
     let secret = work.order.secret.has(step);
     let executed = node.execute(work.args, &work.computation, &work.limits, secret, stop)?;
-    let Execution::Ended { out, fuel, log } = executed else {
+    let Some(Executed {
+        out,
+        fuel,
+        run: asks,
+        log,
+    }) = executed
+    else {
         shared.abandoned(run, step);
         return Ok(None);
     };
@@ -331,6 +428,7 @@ fn execute(node: &Node, shared: &Arc<Shared>, work: Work) -> Result<Option<Compu
         blocks,
         log: log::to_block(log)?,
         computation: Some(work.computation),
+        run: asks,
         memo: None,
         because: None,
         fuel,
@@ -344,6 +442,18 @@ fn execute(node: &Node, shared: &Arc<Shared>, work: Work) -> Result<Option<Compu
         run,
         step,
     };
+    if result.run.is_some() {
+        let receipt = scribe.write_asking(work.ran, result)?;
+        let order = Arc::clone(&work.order);
+        shared.carry_out(Asked {
+            run,
+            step,
+            order,
+            receipt,
+            memo: false,
+        });
+        return Ok(None);
+    }
     scribe.write(work.ran, result).map(Some)
 }
 
@@ -408,14 +518,8 @@ impl Node {
         limits: &Limits,
         secret: bool,
         cancel: &Cancel,
-    ) -> Result<Execution, NodeError> {
-        let failed = |failure: Failure| {
-            Ok(Execution::Ended {
-                out: Outcome::Error(failure.to_ipld()),
-                fuel: 0,
-                log: Log::default(),
-            })
-        };
+    ) -> Result<Option<Executed>, NodeError> {
+        let failed = |failure: Failure| Ok(Some(Executed::failed(&failure, 0, Log::default())));
         let call = match WasmCall::from_args(args) {
             Ok(call) => call,
             Err(error) => {
@@ -447,24 +551,14 @@ impl Node {
             cancel,
         });
         match done {
-            Ok(done) => {
-                let out = match done.out {
-                    Ok(value) => Outcome::Ok(value),
-                    Err(error) => Outcome::Error(error),
-                };
-                Ok(Execution::Ended {
-                    out,
-                    fuel: done.fuel,
-                    log: done.log,
-                })
-            }
+            Ok(done) => Ok(Some(Executed::of(done))),
             Err(Failed {
                 error: CallError::Cancelled,
                 ..
-            }) => Ok(Execution::Cancelled),
+            }) => Ok(None),
             Err(Failed { error, fuel, log }) => {
-                let out = Outcome::Error(failure_of(error, &call, limits).to_ipld());
-                Ok(Execution::Ended { out, fuel, log })
+                let failure = failure_of(error, &call, limits);
+                Ok(Some(Executed::failed(&failure, fuel, log)))
             }
         }
     }

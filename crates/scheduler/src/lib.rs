@@ -101,7 +101,7 @@ pub enum Event {
         /// Its branch.
         ending: Ending,
     },
-    /// Whether a step that was executed has had its effect is not known: it has no receipt, and what awaits it waits on.
+    /// Whether a step that was under way has had its effect is not known: it has no receipt, and what awaits it waits on.
     Doubted {
         /// The run.
         run: RunId,

@@ -96,7 +96,7 @@ impl Scheduler {
                 self.finish_if_over(run, &mut commands);
             }
             Event::Doubted { run, step } => {
-                self.expect(run, step, "doubted", |state| state == State::Executing)?;
+                self.expect(run, step, "doubted", is_under_way)?;
                 self.leave(run);
                 self.run_mut(run)?.doubt(step);
                 self.take_turn(run);

@@ -25,14 +25,15 @@ fn one(conn: &Connection, change: &JournalChange) -> rusqlite::Result<()> {
     };
     match change {
         JournalChange::Intend(intent) => run(
-            "INSERT INTO intent(task, run, idx, since, doubt, sum) VALUES(?1, ?2, ?3, ?4, ?5, ?6)
+            "INSERT INTO intent(task, run, idx, since, account, doubt, sum) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)
                 ON CONFLICT DO UPDATE SET run = excluded.run, idx = excluded.idx, since = excluded.since,
-                    doubt = excluded.doubt, sum = excluded.sum",
+                    account = excluded.account, doubt = excluded.doubt, sum = excluded.sum",
             params![
                 intent.task.to_bytes(),
                 intent.run.0,
                 intent.index,
                 intent.since,
+                intent.account,
                 intent.doubt,
                 guard(intent)
             ],
@@ -75,12 +76,13 @@ fn one(conn: &Connection, change: &JournalChange) -> rusqlite::Result<()> {
 }
 
 fn guard(intent: &Intent) -> Vec<u8> {
-    let doubt = intent.doubt.as_deref().unwrap_or_default();
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
     sum(&[
         &intent.task.to_string(),
         &intent.run.to_string(),
         &intent.index.to_string(),
-        doubt,
+        &text(&intent.account),
+        &text(&intent.doubt),
     ])
 }
 
@@ -105,7 +107,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Damaged`] where the row is not what was stored, or what the system said.
     pub fn intent(&self, task: &Cid) -> Result<Option<Intent>, StoreError> {
-        let sql = "SELECT task, run, idx, since, doubt, sum FROM intent WHERE task = ?1";
+        let sql = "SELECT task, run, idx, since, account, doubt, sum FROM intent WHERE task = ?1";
         let rows = self.journal_rows(sql, params![task.to_bytes()], intent)?;
         rows.into_iter()
             .next()
@@ -118,7 +120,7 @@ impl Store {
     /// # Errors
     /// As [`Store::intent`].
     pub fn intents(&self, limit: usize) -> Result<Vec<Intent>, StoreError> {
-        let sql = "SELECT task, run, idx, since, doubt, sum FROM intent ORDER BY run, idx LIMIT ?1";
+        let sql = "SELECT task, run, idx, since, account, doubt, sum FROM intent ORDER BY run, idx LIMIT ?1";
         let limit = limit.min(PAGE_ROWS_MAX) as i64;
         let rows = self.journal_rows(sql, params![limit], intent)?;
         rows.into_iter().map(|row| self.whole(row)).collect()
@@ -235,9 +237,10 @@ fn intent(row: &Row<'_>) -> Guarded<Intent> {
         run,
         index,
         since: row.get(3)?,
-        doubt: row.get(4)?,
+        account: row.get(4)?,
+        doubt: row.get(5)?,
     };
-    let is_whole = row.get::<_, Vec<u8>>(5)? == guard(&intent);
+    let is_whole = row.get::<_, Vec<u8>>(6)? == guard(&intent);
     let what = format!("the intent of task {task}");
     Ok(if is_whole { Ok(intent) } else { Err(what) })
 }

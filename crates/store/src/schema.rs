@@ -124,7 +124,7 @@ const LAYOUT_4: &str = "";
 /// of. `kv`: values that subjects keep. `setting`: which account serves whom, sealed. `sum` guards a row.
 const LAYOUT_5: &str = "
 CREATE TABLE intent(task BLOB PRIMARY KEY, run INTEGER NOT NULL, idx INTEGER NOT NULL, since INTEGER NOT NULL,
-    doubt TEXT, sum BLOB NOT NULL) STRICT, WITHOUT ROWID;
+    account TEXT, doubt TEXT, sum BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE recipe(run INTEGER PRIMARY KEY, cid BLOB NOT NULL) STRICT;
 CREATE INDEX recipe_cid ON recipe(cid);
 CREATE TABLE kv(subject TEXT NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL, value BLOB NOT NULL,
@@ -133,7 +133,7 @@ CREATE TABLE setting(name TEXT PRIMARY KEY, since INTEGER NOT NULL, value BLOB N
     STRICT, WITHOUT ROWID;
 ";
 const LAYOUT_5_STAND_IN: &str = "
-CREATE TEMP TABLE intent(task, run, idx, since, doubt, sum);
+CREATE TEMP TABLE intent(task, run, idx, since, account, doubt, sum);
 CREATE TEMP TABLE recipe(run, cid);
 CREATE TEMP TABLE kv(subject, key, version, value, sum);
 CREATE TEMP TABLE setting(name, since, value, sum);

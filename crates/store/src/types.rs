@@ -362,6 +362,8 @@ pub struct Intent {
     pub index: u32,
     /// Since when, in seconds since the epoch.
     pub since: i64,
+    /// With which account it is done: only the far side that was asked recognises it.
+    pub account: Option<String>,
     /// Why it is not known whether it was done, once that is so.
     pub doubt: Option<String>,
 }

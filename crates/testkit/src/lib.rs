@@ -4,6 +4,7 @@
 //! For tests only: everything here panics on failure, so that a test says at once what broke.
 #![allow(clippy::expect_used, clippy::panic)]
 
+mod asking;
 mod disk;
 pub mod failpoint;
 mod folder;
@@ -11,7 +12,9 @@ mod functions;
 mod hostile;
 pub mod naive_ucan;
 mod program;
+pub mod web;
 
+pub use asking::{Asked, asking};
 pub use disk::Disk;
 pub use folder::Folder;
 pub use functions::{CALC, component};

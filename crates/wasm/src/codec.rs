@@ -16,7 +16,7 @@ use ipvm_ipld::fields::{FieldError, Fields, as_list, as_list_of, as_map, as_stri
 use std::collections::BTreeMap;
 
 /// The types that are only a name.
-const PLAIN: [(&str, Type); 14] = [
+const PLAIN: [(&str, Type); 16] = [
     ("bool", Type::Bool),
     ("u8", Type::U8),
     ("s8", Type::S8),
@@ -31,6 +31,8 @@ const PLAIN: [(&str, Type); 14] = [
     ("char", Type::Char),
     ("string", Type::String),
     ("cid", Type::Cid),
+    ("request", Type::Request),
+    ("effects", Type::Effects),
 ];
 
 /// Why a value is not an interface.

@@ -51,7 +51,7 @@ impl Type {
             Self::Option(inner) => inner.example(),
             Self::Result(sides) => keyed("ok", sides.ok()),
             Self::Cid => Ipld::Link(cid_of(codec::RAW, b"")),
-            Self::Unsupported(_) => Ipld::Null,
+            Self::Request | Self::Effects | Self::Unsupported(_) => Ipld::Null,
         }
     }
 }

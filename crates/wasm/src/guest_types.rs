@@ -10,11 +10,6 @@ use crate::types::Type;
 pub(crate) const PACKAGE: &str = "ipvm:guest/";
 /// What begins the versions of the package that are known.
 const VERSION: &str = "0.1.";
-/// A request for an effect, by the name under which functions that use it are refused.
-const REQUEST: &str = "request of ipvm:guest/effects (effect requests are not offered)";
-/// Several of them.
-const EFFECTS: &str = "effects of ipvm:guest/effects (effect requests are not offered)";
-
 /// Which of the package's types a component uses.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct GuestTypes {
@@ -44,12 +39,8 @@ impl GuestTypes {
         let known = !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit());
         match (path.strip_prefix(PACKAGE), name, Self::ALL.seen(record)) {
             (Some("types"), "cid", Some(Type::Cid)) if known => self.cid = true,
-            (Some("effects"), "request", Some(Type::Unsupported(is))) if known && is == REQUEST => {
-                self.effects = true;
-            }
-            (Some("effects"), "effects", Some(Type::Unsupported(is))) if known && is == EFFECTS => {
-                self.effects = true;
-            }
+            (Some("effects"), "request", Some(Type::Request)) if known => self.effects = true,
+            (Some("effects"), "effects", Some(Type::Effects)) if known => self.effects = true,
             _ => {
                 return Err(LoadError::Invalid {
                     message: format!(
@@ -69,29 +60,25 @@ impl GuestTypes {
         };
         match record.fields() {
             [(bytes, ty)] if self.cid && bytes == "bytes" && ty.is_bytes() => Some(Type::Cid),
-            fields if self.effects => {
-                let name = effect_record(fields)?;
-                Some(Type::Unsupported(name.to_owned()))
-            }
+            fields if self.effects => effect_record(fields),
             _ => None,
         }
     }
 }
 
-/// The name of a record of `ipvm:guest/effects`.
-fn effect_record(fields: &[(String, Type)]) -> Option<&'static str> {
+/// The type that a record of `ipvm:guest/effects` is.
+fn effect_record(fields: &[(String, Type)]) -> Option<Type> {
     let names: Vec<_> = fields.iter().map(|(name, _)| name.as_str()).collect();
     let types: Vec<_> = fields.iter().map(|(_, ty)| ty).collect();
     // Types are read from the inside out: the requests in effects have been seen already.
-    let request = |ty: &Type| matches!(ty, Type::Unsupported(name) if name == REQUEST);
     match (names.as_slice(), types.as_slice()) {
         (["role", "cmd", "args"], [Type::String, Type::String, args]) if args.is_bytes() => {
-            Some(REQUEST)
+            Some(Type::Request)
         }
         (["fork", "join"], [Type::List(fork), Type::Option(join)])
-            if request(fork) && request(join) =>
+            if **fork == Type::Request && **join == Type::Request =>
         {
-            Some(EFFECTS)
+            Some(Type::Effects)
         }
         _ => None,
     }

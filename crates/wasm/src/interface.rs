@@ -154,11 +154,37 @@ impl Function {
     /// What keeps the function from being called at all: a type that has no form as content, by its name.
     #[must_use]
     pub fn unsupported(&self) -> Option<&str> {
-        self.params
-            .iter()
-            .map(|(_, ty)| ty)
-            .chain(&self.result)
-            .find_map(Type::unsupported)
+        let params = self.params.iter().map(|(_, ty)| ty.unsupported());
+        let result = self.result.as_ref().map(|result| match result {
+            Type::Result(sides) => {
+                let error = sides.error().and_then(Type::unsupported);
+                sides.ok().and_then(value_unsupported).or(error)
+            }
+            value => value_unsupported(value),
+        });
+        params.chain(result).flatten().next()
+    }
+
+    /// Whether the function may ask for effects: it returns `effects`, alone or as the second of a `tuple`, as its whole
+    /// result or as the ok value of it.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        self.asking() != Asking::Nothing
+    }
+
+    /// Where in its value the function says what it asks for.
+    pub(crate) fn asking(&self) -> Asking {
+        let value = match &self.result {
+            Some(Type::Result(sides)) => sides.ok(),
+            value => value.as_ref(),
+        };
+        match value {
+            Some(Type::Effects) => Asking::Whole,
+            Some(Type::Tuple(tuple)) if matches!(tuple.types(), [_, Type::Effects]) => {
+                Asking::Second
+            }
+            _ => Asking::Nothing,
+        }
     }
 
     /// Whether arguments as written in a task fit the parameters. An await (`{"await/ok": link}`) fits
@@ -313,6 +339,29 @@ impl fmt::Display for Function {
         self.result
             .as_ref()
             .map_or(Ok(()), |ty| write!(f, " -> {ty}"))
+    }
+}
+
+/// Where in its value a function says what it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asking {
+    /// Nowhere.
+    Nothing,
+    /// The value is that, and nothing else.
+    Whole,
+    /// The value is a pair, of which it is the second.
+    Second,
+}
+
+/// The first part of a function's value that has no form as content.
+fn value_unsupported(value: &Type) -> Option<&str> {
+    match value {
+        Type::Effects => None,
+        Type::Tuple(tuple) => match tuple.types() {
+            [own, Type::Effects] => own.unsupported(),
+            _ => value.unsupported(),
+        },
+        _ => value.unsupported(),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use crate::layout::{Layout, MAX_FLAT_RESULTS, discriminant_size};
 use crate::lower::{Fields, case_count};
 use crate::path::{Path, Step};
-use crate::types::{Names, Tuple, Type};
+use crate::types::{Names, Record, Tuple, Type};
 use ipvm_ipld::{Cid, Ipld};
 use std::collections::BTreeMap;
 
@@ -93,18 +93,9 @@ impl<S: Source> Lifting<S> {
                 None => self.items(item, from),
             },
             Type::Map(entry) => self.entries(entry, from),
-            Type::Record(record) => {
-                let mut parts = Parts::new(from);
-                let mut map = BTreeMap::new();
-                for (name, ty) in record.fields() {
-                    let value = self.value(ty, parts.next(ty.layout()));
-                    map.insert(
-                        self.name(name)?,
-                        value.map_err(|fault| fault.inside(Step::Key(name.clone())))?,
-                    );
-                }
-                Ok(Ipld::Map(map))
-            }
+            Type::Record(record) => self.record(record, from),
+            Type::Request => self.record(Type::record_of_request(), from),
+            Type::Effects => self.record(Type::record_of_effects(), from),
             Type::Tuple(tuple) => {
                 let mut parts = Parts::new(from);
                 let items = tuple.types().iter().enumerate().map(|(index, ty)| {
@@ -122,6 +113,19 @@ impl<S: Source> Lifting<S> {
                 scalar_value(scalar, bits)
             }
         }
+    }
+
+    fn record(&mut self, record: &Record, from: From) -> Result<Ipld, Fault> {
+        let mut parts = Parts::new(from);
+        let mut map = BTreeMap::new();
+        for (name, ty) in record.fields() {
+            let value = self.value(ty, parts.next(ty.layout()));
+            map.insert(
+                self.name(name)?,
+                value.map_err(|fault| fault.inside(Step::Key(name.clone())))?,
+            );
+        }
+        Ok(Ipld::Map(map))
     }
 
     /// A value that is one of several cases.

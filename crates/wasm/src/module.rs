@@ -3,7 +3,7 @@
 use crate::content::Content;
 use crate::engine::LoadError;
 use crate::error::{CallError, Failed};
-use crate::interface::{FindError, Function, Interface};
+use crate::interface::{Asking, FindError, Function, Interface};
 use crate::introspect;
 use crate::ticker::Ticker;
 use crate::types::Type;
@@ -75,6 +75,8 @@ pub struct Limits {
 pub struct Done {
     /// The function's value, or its own error if its type is `result<T, E>`.
     pub out: Result<Ipld, Ipld>,
+    /// What it asks for: the record `effects` of `ipvm:guest/effects`, in IPLD. None of a function that cannot ask.
+    pub effects: Option<Ipld>,
     /// Fuel used.
     pub fuel: u64,
     /// What it printed.
@@ -140,7 +142,16 @@ impl Module {
             None => Err(CallError::from_engine(error, &call.limits, function)),
         });
         match out {
-            Ok(out) => Ok(Done { out, fuel, log }),
+            Ok(out) => {
+                let asking = function.map_or(Asking::Nothing, Function::asking);
+                let (out, effects) = take_effects(out, asking);
+                Ok(Done {
+                    out,
+                    effects,
+                    fuel,
+                    log,
+                })
+            }
             Err(error) => Err(Failed { error, fuel, log }),
         }
     }
@@ -219,6 +230,19 @@ impl Module {
             budget: call.limits.output,
         };
         unsafe_code::call(store, entry, arguments, expected)
+    }
+}
+
+/// Parts what a function asks for from its value.
+fn take_effects(out: Result<Ipld, Ipld>, asking: Asking) -> (Result<Ipld, Ipld>, Option<Ipld>) {
+    match (asking, out) {
+        (Asking::Whole, Ok(effects)) => (Ok(Ipld::Null), Some(effects)),
+        (Asking::Second, Ok(Ipld::List(pair))) => {
+            let mut pair = pair.into_iter();
+            let (own, effects) = (pair.next().unwrap_or(Ipld::Null), pair.next());
+            (Ok(own), effects)
+        }
+        (_, out) => (out, None),
     }
 }
 

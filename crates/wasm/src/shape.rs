@@ -122,6 +122,9 @@ pub(crate) fn shape<'t, 'v>(ty: &'t Type, value: &'v Ipld) -> Result<Shape<'t, '
             Ipld::Link(cid) => Ok(Shape::Link(cid)),
             _ => Err(expected("a link", ty, value)),
         },
+        Type::Request | Type::Effects => Err(format!(
+            "{ty} of ipvm:guest/effects is what functions return, and cannot be passed to one"
+        )),
         Type::Unsupported(name) => Err(format!(
             "{name} has no form as content and cannot be passed"
         )),
@@ -132,7 +135,7 @@ pub(crate) fn shape<'t, 'v>(ty: &'t Type, value: &'v Ipld) -> Result<Shape<'t, '
 fn stands_for_content(ty: &Type) -> bool {
     match ty {
         Type::Option(_) => ty.is_nested_option(),
-        Type::Cid | Type::Unsupported(_) => false,
+        Type::Cid | Type::Request | Type::Effects | Type::Unsupported(_) => false,
         _ => true,
     }
 }

@@ -6,6 +6,7 @@
 use crate::layout::{Layout, MAX_FLAGS};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::LazyLock;
 
 /// A WIT type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,10 @@ pub enum Type {
     Result(Box<ResultType>),
     /// `cid` of the package `ipvm:guest`: a link that is passed as itself, whatever it leads to
     Cid,
+    /// `request` of the package `ipvm:guest`: one request for an effect
+    Request,
+    /// `effects` of the package `ipvm:guest`: what a function returns to ask for effects, see [`Type::record_of_effects`]
+    Effects,
     /// What has no form as content (resource, stream, future …), by its name. A function that uses it cannot be
     /// called.
     Unsupported(String),
@@ -198,8 +203,33 @@ impl Type {
             Self::Flags(names) => Layout::flags(names.len()),
             Self::Option(inner) => Layout::cases(2, std::iter::once(inner.layout())),
             Self::Result(sides) => sides.layout,
+            Self::Request => Self::record_of_request().layout,
+            Self::Effects => Self::record_of_effects().layout,
             Self::Unsupported(_) => Layout::EMPTY,
         }
+    }
+
+    /// The record that a `request` is.
+    pub(crate) fn record_of_request() -> &'static Record {
+        static RECORD: LazyLock<Record> = LazyLock::new(|| {
+            record_of([
+                ("role", Type::String),
+                ("cmd", Type::String),
+                ("args", Type::list(Type::U8)),
+            ])
+        });
+        &RECORD
+    }
+
+    /// The record that `effects` are.
+    pub(crate) fn record_of_effects() -> &'static Record {
+        static RECORD: LazyLock<Record> = LazyLock::new(|| {
+            record_of([
+                ("fork", Type::list(Type::Request)),
+                ("join", Type::option(Type::Request)),
+            ])
+        });
+        &RECORD
     }
 
     /// For what is a map in IPLD (`map<string, V>`, `list<tuple<string, V>>`): its entry, a `tuple<string, V>`.
@@ -231,6 +261,11 @@ impl Type {
     pub fn unsupported(&self) -> Option<&str> {
         match self {
             Self::Unsupported(name) => Some(name),
+            // Only where they are all that a function asks for, which is not looked for here.
+            Self::Request => {
+                Some("request of ipvm:guest/effects outside of what the function returns")
+            }
+            Self::Effects => Some("effects of ipvm:guest/effects inside another type"),
             Self::List(inner) | Self::Option(inner) => inner.unsupported(),
             Self::Map(tuple) | Self::Tuple(tuple) => tuple.types.iter().find_map(Self::unsupported),
             Self::Record(record) => record.fields.iter().find_map(|(_, ty)| ty.unsupported()),
@@ -388,9 +423,17 @@ impl fmt::Display for Type {
                 (Some(ok), Some(error)) => write!(f, "result<{ok}, {error}>"),
             },
             Self::Cid => f.write_str("cid"),
+            Self::Request => f.write_str("request"),
+            Self::Effects => f.write_str("effects"),
             Self::Unsupported(name) => f.write_str(name),
         }
     }
+}
+
+fn record_of<const N: usize>(fields: [(&str, Type); N]) -> Record {
+    let fields = fields.map(|(name, ty)| (name.to_owned(), ty)).to_vec();
+    let layout = Layout::sequence(fields.iter().map(|(_, ty)| ty.layout()));
+    Record { fields, layout }
 }
 
 fn case_text((name, payload): (&str, Option<&Type>)) -> String {

@@ -4,6 +4,7 @@
 //! No I/O, clock or randomness: what has to be read comes through [`author::Sources`], what is drawn is passed
 //! in. Wire types convert to and from IPLD by hand and are strict: exact keys, every field typed.
 
+pub mod asked;
 pub mod author;
 mod class;
 mod config;

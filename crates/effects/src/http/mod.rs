@@ -8,6 +8,8 @@ mod args;
 mod exchange;
 mod origin;
 
+pub(crate) use origin::names;
+
 use crate::account::{Account, AccountError, HttpAccount, HttpAuth, MAX_SECRET_BYTES};
 use crate::body;
 use crate::engine::{Engine, Left, Patience};

@@ -17,6 +17,19 @@ use tokio_rustls::rustls::ClientConfig;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
+/// Whether an account is for the host of a URL.
+pub(crate) fn names(account: &HttpAccount, url: &Url) -> bool {
+    let Some(hosts) = &account.hosts else {
+        return true;
+    };
+    let (host, port) = place(url);
+    hosts.iter().any(|entry| {
+        split_host(entry).is_some_and(|(name, at)| {
+            name.eq_ignore_ascii_case(&host) && at.is_none_or(|at| at == port)
+        })
+    })
+}
+
 /// What an account lets through.
 pub(crate) struct Gate<'a> {
     pub(crate) account: &'a HttpAccount,
@@ -44,18 +57,10 @@ impl<'a> Gate<'a> {
 
     /// Whether the account names this host.
     fn permit(&self, url: &Url) -> Result<(), Problem> {
-        let Some(hosts) = &self.account.hosts else {
-            return Ok(());
-        };
-        let (host, port) = place(url);
-        let named = hosts.iter().any(|entry| {
-            split_host(entry).is_some_and(|(name, at)| {
-                name.eq_ignore_ascii_case(&host) && at.is_none_or(|at| at == port)
-            })
-        });
-        if named {
+        if names(self.account, url) {
             return Ok(());
         }
+        let (host, port) = place(url);
         Err(Problem::new(
             "host not granted",
             format!("{host}:{port} is not among the hosts of this account"),

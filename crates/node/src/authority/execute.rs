@@ -174,6 +174,7 @@ impl Desk<'_> {
         let warrant = Warrant {
             invocation: Some(self.admitted.invocation.clone()),
             proofs: Vec::new(),
+            refusal: None,
             conditions,
             readable: Arc::new(self.readable(&[&args])?),
         };
@@ -315,6 +316,7 @@ impl Desk<'_> {
         Ok(Warrant {
             invocation: None,
             proofs,
+            refusal: None,
             conditions: conditions_of(&chain),
             readable: Arc::clone(readable),
         })

@@ -28,6 +28,8 @@ pub(crate) struct Warrant {
     pub(crate) invocation: Option<Invocation>,
     /// The delegations from the task's subject to the agent, root first.
     pub(crate) proofs: Vec<Delegation>,
+    /// Why there are none, where there should be: the step is refused.
+    pub(crate) refusal: Option<String>,
     /// What they ask of arguments.
     pub(crate) conditions: Vec<Condition>,
     /// What content whoever asked may use.

@@ -28,8 +28,9 @@ impl Node {
     /// keeps for steps on others' resources. What was signed for it is on record when this returns.
     ///
     /// # Errors
-    /// [`NodeError::NoChain`] for a step that nothing here gives the right to.
-    pub(crate) fn own_mandate(&self, plan: &Plan) -> Result<Mandate, NodeError> {
+    /// [`NodeError::NoChain`] for a step that nothing here gives the right to; if `asked`, such a step is refused by its
+    /// receipt instead: what asks for it can handle that.
+    pub(crate) fn own_mandate(&self, plan: &Plan, asked: bool) -> Result<Mandate, NodeError> {
         let mut warrants = BTreeMap::new();
         let mut signed: HashMap<Way, Delegation> = HashMap::new();
         let mut batch = Batch::new();
@@ -42,7 +43,11 @@ impl Node {
             if task.sub == *self.owner() {
                 continue;
             }
-            let proofs = self.own_proofs(&task, &mut signed)?;
+            let (proofs, refusal) = match self.own_proofs(&task, &mut signed) {
+                Ok(proofs) => (proofs, None),
+                Err(NodeError::NoChain(error)) if asked => (Vec::new(), Some(error.to_string())),
+                Err(error) => return Err(error),
+            };
             for proof in &proofs {
                 batch.block(token(proof.bytes()));
             }
@@ -50,6 +55,7 @@ impl Node {
                 invocation: None,
                 conditions: conditions_of(&proofs),
                 proofs,
+                refusal,
                 readable: Arc::new(Readable::all()),
             };
             warrants.insert(step, warrant);

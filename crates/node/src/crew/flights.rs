@@ -48,11 +48,17 @@ const REMEMBERED: usize = 4_096;
 pub(super) struct Flights {
     under_way: HashMap<Cid, Flight>,
     /// Which computation a step executes.
-    by_step: HashMap<(RunId, u32), Cid>,
+    by_step: HashMap<(RunId, u32), Departed>,
     /// How many have landed, and when the latest of them did.
     landed: u64,
     latest: HashMap<Cid, u64>,
     order: VecDeque<Cid>,
+}
+
+/// What a step executes.
+struct Departed {
+    key: Cid,
+    class: Class,
 }
 
 #[derive(Default)]
@@ -85,15 +91,20 @@ impl Flights {
             return Departure::LookAgain(work);
         }
         self.under_way.insert(work.key, Flight::default());
-        self.by_step.insert((work.run, work.step), work.key);
+        let departed = Departed {
+            key: work.key,
+            class: work.class,
+        };
+        self.by_step.insert((work.run, work.step), departed);
         Departure::Execute(work)
     }
 
     /// A step has ended, or was given up: what waited for its computation, to look again.
     pub(super) fn land(&mut self, run: RunId, step: u32) -> Vec<Work> {
-        let Some(computation) = self.by_step.remove(&(run, step)) else {
+        let Some(departed) = self.by_step.remove(&(run, step)) else {
             return Vec::new();
         };
+        let computation = departed.key;
         self.landed += 1;
         self.latest.insert(computation, self.landed);
         self.order.push_back(computation);
@@ -129,10 +140,17 @@ impl Flights {
         steps
     }
 
-    /// A run has failed: what waited for computations of its steps.
+    /// Whether a task's effect is under way.
+    pub(super) fn is_under_way(&self, key: &Cid) -> bool {
+        self.under_way.contains_key(key)
+    }
+
+    /// A run has failed: what waited for computations of its steps. An effect that has left lands when it is known what
+    /// came of it: nobody else may begin it meanwhile.
     pub(super) fn land_all(&mut self, run: RunId) -> Vec<Work> {
-        let steps = self.by_step.keys().filter(|(of, _)| *of == run);
-        let steps: Vec<u32> = steps.map(|(_, step)| *step).collect();
+        let of_run = self.by_step.iter().filter(|((of, _), _)| *of == run);
+        let steps = of_run.filter(|(_, departed)| departed.class == Class::Pure);
+        let steps: Vec<u32> = steps.map(|((_, step), _)| *step).collect();
         steps
             .into_iter()
             .flat_map(|step| self.land(run, step))

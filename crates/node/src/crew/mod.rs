@@ -23,6 +23,7 @@ use ipvm_wasm::Cancel;
 use ipvm_workflow::{Class, Plan};
 
 use crate::authority::Mandate;
+use crate::effects::Asked;
 use crate::node::Core;
 use crate::record::{Kept, Place, Record};
 use crate::secret::Secret;
@@ -59,6 +60,12 @@ pub(crate) struct Order {
     pub(crate) mandate: Mandate,
     /// What of it is secret.
     pub(crate) secret: Arc<Secret>,
+    /// Its name.
+    pub(crate) name: String,
+    /// The receipt that asks for it, of a run that carries out what a function asks for.
+    pub(crate) cause: Option<Cid>,
+    /// How many such receipts there are above it.
+    pub(crate) depth: u32,
     /// Set when the run is stopped or has failed.
     pub(crate) stop: Cancel,
 }
@@ -171,11 +178,23 @@ pub(crate) struct Shared {
 }
 
 /// The threads of a home. They start with the first job and end when this is dropped.
-pub(crate) struct Crew(Arc<Shared>);
+pub(crate) struct Crew {
+    shared: Arc<Shared>,
+    /// Whether it is only lent to one of its own threads.
+    lent: bool,
+}
 
 impl Crew {
     pub(crate) fn new(core: &Arc<Core>) -> Self {
         Self::with(Arc::downgrade(core))
+    }
+
+    /// The same crew, for one of its threads.
+    fn lent(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            lent: true,
+        }
     }
 
     /// A crew that has no home to work for, in the place of one that has ended.
@@ -184,7 +203,7 @@ impl Crew {
     }
 
     fn with(core: Weak<Core>) -> Self {
-        Self(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 scheduler: Scheduler::new(Bounds {
                     under_way: UNDER_WAY,
@@ -205,7 +224,11 @@ impl Crew {
             ended: Condvar::new(),
             core,
             most: thread::available_parallelism().map_or(1, usize::from),
-        }))
+        });
+        Self {
+            shared,
+            lent: false,
+        }
     }
 
     /// Begins a run. `ended` are the steps that are on record; `feed` is told what happens.
@@ -228,20 +251,20 @@ impl Crew {
         let dag = dag_of(&order)?;
         let ended = ended.iter().map(|(step, ending, _)| (*step, *ending));
         let ended = ended.collect();
-        let mut state = self.0.lock();
+        let mut state = self.shared.lock();
         state.last_run += 1;
         let run = RunId(state.last_run);
         let order = Arc::new(order);
         state.runs.insert(run, Course { order, feed, kept });
-        self.0
+        self.shared
             .tell(&mut state, run, Event::Submitted { run, dag, ended });
-        self.0.staff(&mut state, 0);
+        self.shared.staff(&mut state, 0);
         Ok(run)
     }
 
     /// Has the keys of the newest receipts read in the background, and waits for it, but not long.
     pub(crate) fn warm_up(&self) {
-        let Some(core) = self.0.core.upgrade() else {
+        let Some(core) = self.shared.core.upgrade() else {
             return;
         };
         let (done, is_done) = channel::<()>();
@@ -253,7 +276,7 @@ impl Crew {
         };
         let name = thread::Builder::new().name("ipvm-warm-up".into());
         let started = name.spawn(warm_up).ok();
-        let before = std::mem::replace(&mut self.0.lock().warming, started);
+        let before = std::mem::replace(&mut self.shared.lock().warming, started);
         if let Some(before) = before {
             let _ = before.join();
         }
@@ -262,25 +285,31 @@ impl Crew {
 
     /// Starts nothing more of a run, and stops what is being executed.
     pub(crate) fn stop(&self, run: RunId) {
-        let mut state = self.0.lock();
+        let mut state = self.shared.lock();
         let Some(course) = state.runs.get(&run) else {
             return;
         };
         course.order.stop.cancel();
-        self.0.tell(&mut state, run, Event::Stop { run });
+        self.shared.tell(&mut state, run, Event::Stop { run });
         let waiting = state.jobs.remove(run);
         let parked = state.flights.remove_waiting(run);
         for step in waiting.iter().map(Task::step).chain(parked) {
-            self.0.tell(&mut state, run, Event::Abandoned { run, step });
+            self.shared
+                .tell(&mut state, run, Event::Abandoned { run, step });
         }
-        self.0.staff(&mut state, 0);
+        self.shared.staff(&mut state, 0);
     }
 }
 
 impl Crew {
+    /// Whether a task's effect is being done now.
+    pub(crate) fn is_under_way(&self, task: &Cid) -> bool {
+        self.shared.is_under_way(task)
+    }
+
     /// Whether a run under way has this task, as a secret one.
     pub(crate) fn is_secret(&self, task: &Cid) -> bool {
-        let state = self.0.lock();
+        let state = self.shared.lock();
         state.runs.values().any(|course| {
             let order = &course.order;
             !order.secret.is_empty()
@@ -295,16 +324,16 @@ impl Crew {
     /// Waits while a run under way has a task that has not ended, until `cancel` is set. For a secret one only its owner
     /// waits: to others there is none.
     pub(crate) fn wait_for(&self, task: &Cid, for_owner: bool, cancel: &Cancel) {
-        let shared = Arc::clone(&self.0);
+        let shared = Arc::clone(&self.shared);
         let _told = cancel.when_set(move || {
             // Held for a moment, so that nobody is between looking and waiting.
             drop(shared.lock());
             shared.ended.notify_all();
         });
-        let mut state = self.0.lock();
+        let mut state = self.shared.lock();
         while !cancel.is_cancelled() && owed(&state, task, for_owner) {
             state = self
-                .0
+                .shared
                 .ended
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
@@ -332,8 +361,11 @@ impl Course {
 
 impl Drop for Crew {
     fn drop(&mut self) {
+        if self.lent {
+            return;
+        }
         let threads: Vec<JoinHandle<()>> = {
-            let mut state = self.0.lock();
+            let mut state = self.shared.lock();
             state.leaving = true;
             // Nobody is left to hear of them; an effect that has left is noted, and asked about by the next process.
             for course in state.runs.values() {
@@ -344,7 +376,7 @@ impl Drop for Crew {
             let threads = workers.into_iter().chain(effects);
             threads.chain(state.warming.take()).collect()
         };
-        self.0.work.notify_all();
+        self.shared.work.notify_all();
         for thread in threads {
             // A worker that panicked has failed its run; there is nothing left to wait for.
             let _ = thread.join();
@@ -429,7 +461,24 @@ impl Shared {
     /// Has an effect performed on a thread of its own: it waits for others, and must not keep a worker from computing.
     /// There are no more of them than steps under way.
     pub(crate) fn perform(self: &Arc<Self>, work: Work) {
-        let run = work.run;
+        let shared = Arc::clone(self);
+        let of = (work.run, work.step);
+        self.detach(of, move |node| effects::perform(node, &shared, work));
+    }
+
+    /// Has what a step asks for carried out, on a thread that waits for it.
+    pub(crate) fn carry_out(self: &Arc<Self>, asked: Asked) {
+        let shared = Arc::clone(self);
+        let of = (asked.run, asked.step);
+        self.detach(of, move |node| effects::carry_out(node, &shared, &asked));
+    }
+
+    /// Does something for a step on a thread of its own.
+    fn detach(
+        self: &Arc<Self>,
+        (run, step): (RunId, u32),
+        work: impl FnOnce(&Node) -> Result<(), NodeError> + Send + 'static,
+    ) {
         let shared = Arc::clone(self);
         let mut state = self.lock();
         let Some(core) = self.core.upgrade().filter(|_| !state.leaving) else {
@@ -441,9 +490,12 @@ impl Shared {
             let _fallen = worker::Fallen {
                 shared: &shared,
                 run,
+                step: Some(step),
             };
-            if let Err(error) = effects::perform(&Node::of(core), &shared, work) {
+            let node = Node::of_crew(core, Crew::lent(&shared));
+            if let Err(error) = work(&node) {
                 shared.fail(run, error);
+                shared.give_up(run, step);
             }
         });
         match begun {
@@ -490,6 +542,9 @@ impl Shared {
         let mut state = self.lock();
         let ending = record.ending();
         let Some(course) = state.runs.get_mut(&run) else {
+            // The run has failed meanwhile; whoever waits for the same work finds the receipt.
+            self.land(&mut state, run, step);
+            self.staff(&mut state, 0);
             return;
         };
         if let Some(slot) = course.kept.get_mut(step as usize) {
@@ -513,6 +568,18 @@ impl Shared {
         let mut state = self.lock();
         self.fail_locked(&mut state, run, error);
         self.staff(&mut state, 0);
+    }
+
+    /// Nothing more is done for a step of a run that has failed.
+    pub(crate) fn give_up(self: &Arc<Self>, run: RunId, step: u32) {
+        let mut state = self.lock();
+        self.land(&mut state, run, step);
+        self.staff(&mut state, 0);
+    }
+
+    /// Whether a task's effect is being done now.
+    pub(crate) fn is_under_way(&self, task: &Cid) -> bool {
+        self.lock().flights.is_under_way(task)
     }
 
     /// Has the scheduler know of a result before it is durable.

@@ -169,8 +169,13 @@ impl Node {
             .map_err(|problem| NodeError::Name(problem.to_string()))
     }
 
-    /// The accounts of a kind that serve a subject, in the order in which they are tried.
-    pub(super) fn serving(&self, kind: Kind, subject: &Did) -> Result<Vec<Serving>, NodeError> {
+    /// The accounts of a kind that serve a subject's request, in the order in which they are tried.
+    pub(super) fn serving(
+        &self,
+        kind: Kind,
+        subject: &Did,
+        args: &Args,
+    ) -> Result<Vec<Serving>, NodeError> {
         let mut found: Vec<Serving> = Vec::new();
         for (_, _, entry) in self.kept_accounts()? {
             if let Entry::Account(serving) = entry
@@ -180,7 +185,13 @@ impl Node {
                 found.push(serving);
             }
         }
-        if found.is_empty() && self.is_ours(subject)? {
+        // Where none is for it, the first says so.
+        let others = found.extract_if(.., |serving| !serving.account.serves(args));
+        let others: Vec<Serving> = others.collect();
+        if found.is_empty() && !self.is_ours(subject)? {
+            return Ok(others);
+        }
+        if found.is_empty() {
             let account = match kind {
                 Kind::Http => Some(Account::Http(HttpAccount::default())),
                 Kind::Dns => Some(Account::Dns(DnsAccount::default())),

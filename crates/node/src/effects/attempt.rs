@@ -65,7 +65,7 @@ impl Attempts {
             let message = format!("{command} needs the argument `uri`, with text");
             return Ok(Err(Failure::NotOffered { message }));
         };
-        let accounts = node.serving(kind, subject)?;
+        let accounts = node.serving(kind, subject, &work.args)?;
         let Some(first) = accounts.first() else {
             let message = format!(
                 "no account serves {command} on {kind} for {subject}; add one with `ipvm provider add NAME {kind} --subject \
@@ -100,6 +100,22 @@ impl Attempts {
 
     pub(super) fn class(&self) -> Class {
         self.class
+    }
+
+    /// The name of the account that the next attempt is made with.
+    pub(super) fn account_name(&self) -> Option<String> {
+        self.account().map(|serving| serving.name.clone())
+    }
+
+    /// Goes on with the account of an earlier effort; false if it is gone.
+    pub(super) fn use_account(&mut self, name: Option<&str>) -> bool {
+        let Some(name) = name else { return true };
+        let at = self
+            .accounts
+            .iter()
+            .position(|serving| serving.name == name);
+        self.at = at.unwrap_or(self.at);
+        at.is_some()
     }
 
     /// Makes an attempt, `now` milliseconds after the beginning. `may_move` says whether the next may be made with another

@@ -3,91 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::thread;
 
 use ipvm_effects::{Account, HttpAccount};
 use ipvm_ipld::Ipld;
 use ipvm_testkit::failpoint;
+use ipvm_testkit::web::{Web, times};
 
 use super::{Serving, Settlement};
 use crate::{Access, Cancel, FileRequest, Node, RunOptions, RunReport, RunState};
 
 const OTHER_PROCESS: &str = "effects::crash::other_process";
-
-/// What a server was asked, in order: method and path, and the idempotency key.
-type Asked = Arc<Mutex<Vec<(String, String)>>>;
-
-/// A server that does what it is asked, tells how often it did (`GET /times/KEY`), and never answers for `/lost`.
-fn serve() -> (SocketAddr, Asked) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let asked = Asked::default();
-    let theirs = Arc::clone(&asked);
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let asked = Arc::clone(&theirs);
-            thread::spawn(move || answer(&stream, &asked));
-        }
-    });
-    (address, asked)
-}
-
-/// Answers one request; a client that dies in the middle is no matter.
-fn answer(stream: &TcpStream, asked: &Asked) -> Option<()> {
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    let (mut key, mut length) = (String::new(), 0);
-    let request = line.trim_end_matches(" HTTP/1.1\r\n").to_owned();
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).ok()?;
-        let Some((name, value)) = header.trim().split_once(':') else {
-            break;
-        };
-        match name.to_ascii_lowercase().as_str() {
-            "idempotency-key" => key = value.trim().to_owned(),
-            "content-length" => length = value.trim().parse().ok()?,
-            _ => {}
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let told = match request.split_once("/times/") {
-        Some((_, key)) => {
-            let asked = asked.lock().unwrap();
-            asked.iter().filter(|(_, own)| own == key).count()
-        }
-        None => {
-            asked.lock().unwrap().push((request.clone(), key));
-            0
-        }
-    };
-    if request.ends_with("/lost") {
-        return None;
-    }
-    let body = told.to_string();
-    let head = format!(
-        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    let mut stream = stream;
-    stream.write_all((head + &body).as_bytes()).ok()
-}
-
-/// How often the server did a task.
-fn times(address: &str, task: &str) -> u64 {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let request = format!("GET /times/{task} HTTP/1.1\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text.rsplit_once("\r\n").unwrap().1.parse().unwrap()
-}
 
 fn workflow(address: &str) -> String {
     format!(
@@ -161,22 +87,24 @@ fn other_process() {
 fn a_crash_after_any_step_does_nothing_twice() {
     let folder = || {
         let folder = failpoint::folder();
-        let (address, asked) = serve();
-        std::fs::write(folder.path().join("address"), address.to_string()).unwrap();
-        (folder, asked)
+        let web = Web::start();
+        std::fs::write(folder.path().join("address"), web.address()).unwrap();
+        (folder, web)
     };
-    let creations = |asked: &Asked| -> BTreeMap<String, usize> {
+    let creations = |web: &Web| -> BTreeMap<String, usize> {
         let mut times = BTreeMap::new();
-        for (request, key) in asked.lock().unwrap().iter() {
-            if request.starts_with("POST") {
-                *times.entry(format!("{request} {key}")).or_default() += 1;
+        for asked in web.asked() {
+            if asked.line.starts_with("POST") {
+                *times
+                    .entry(format!("{} {}", asked.line, asked.key))
+                    .or_default() += 1;
             }
         }
         times
     };
-    let (undisturbed, asked) = folder();
+    let (undisturbed, web) = folder();
     let steps = failpoint::count(OTHER_PROCESS, undisturbed.path());
-    assert_eq!(creations(&asked).len(), 2, "one made, one lost");
+    assert_eq!(creations(&web).len(), 2, "one made, one lost");
     let names = failpoint::names_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/effects"));
     let ours: BTreeMap<_, _> = steps
         .into_iter()
@@ -188,11 +116,11 @@ fn a_crash_after_any_step_does_nothing_twice() {
         "the work makes every step that the sources name"
     );
     for crash in failpoint::crashes(&ours) {
-        let (folder, asked) = folder();
+        let (folder, web) = folder();
         let life = failpoint::run(OTHER_PROCESS, folder.path(), Some(&crash));
         assert!(life.crashed, "{crash:?} did not happen");
         failpoint::run(OTHER_PROCESS, folder.path(), None);
-        let done = creations(&asked);
+        let done = creations(&web);
         assert_eq!(done.len(), 2, "{crash:?}: {done:?}");
         assert!(
             done.values().all(|times| *times == 1),

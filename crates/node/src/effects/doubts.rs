@@ -57,8 +57,14 @@ impl Node {
     /// # Errors
     /// The store cannot be read.
     pub fn doubts(&self) -> Result<Vec<Doubt>, NodeError> {
-        let intents = self.store().intents(MAX_DOUBTS)?;
-        let opened = intents.into_iter().map(|intent| self.open_doubt(intent));
+        let intents = self.store().intents(MAX_DOUBTS)?.into_iter();
+        let opened = intents.map(|intent| self.open_doubt(intent));
+        let opened = opened.filter(|opened| {
+            // What is being done now will say how it ended.
+            !opened
+                .as_ref()
+                .is_ok_and(|open| self.crew().is_under_way(&open.doubt.task))
+        });
         opened
             .map(|opened| opened.map(|opened| opened.doubt))
             .collect()
@@ -83,6 +89,12 @@ impl Node {
                 "{id} names no doubt, or several; `ipvm workflow doubt list` shows them"
             )));
         };
+        if self.crew().is_under_way(&open.doubt.task) {
+            return Err(NodeError::Name(format!(
+                "{} is being done right now; wait for it to end",
+                open.doubt.task
+            )));
+        }
         let mut batch = Batch::new();
         if let Settlement::Done(value) = settlement {
             self.write_settled(&mut batch, &open, value)?;
@@ -141,7 +153,7 @@ impl Node {
         let task = open.plan.task(open.intent.index);
         let task = task.ok_or_else(|| NodeError::Internal("a doubt of no step".into()))?;
         let proofs = self.proofs_for(&task)?;
-        let invocation = self.invoke_by(task, &proofs, now)?;
+        let invocation = self.invoke_by(task, &proofs, None, now)?;
         let receipt = Receipt::sign(
             self.keys().agent()?,
             ReceiptPayload {

@@ -43,7 +43,7 @@ pub(crate) fn perform(node: &Node, shared: &Arc<Shared>, work: Work) -> Result<(
     let clock = Instant::now();
     let mut performance = Performance::new(node, scribe, work, started)?;
     let end = match performance.refused()? {
-        Some(refusal) => End::Result(Outcome::Error(refusal.to_ipld())),
+        Some(refusal) => performance.not_begun(&refusal),
         None => performance.carry_out()?,
     };
     let ran = performance.work.ran;
@@ -65,6 +65,7 @@ pub(crate) fn perform(node: &Node, shared: &Arc<Shared>, work: Work) -> Result<(
                 blocks,
                 log: None,
                 computation: None,
+                run: None,
                 memo: None,
                 because: None,
                 fuel: 0,
@@ -91,6 +92,10 @@ struct Performance<'a> {
     started: i64,
     /// The name under which its intent is kept.
     name: Cid,
+    /// The note of an earlier effort.
+    left: Option<Intent>,
+    /// With which account it is done.
+    account: Option<String>,
     /// Changes of the store that belong to its receipt.
     settled: Batch,
 }
@@ -106,6 +111,11 @@ impl<'a> Performance<'a> {
             true => node.vault()?.name(&work.ran),
             false => work.ran,
         };
+        let left = node.store().intent(&name)?;
+        let mut settled = Batch::new();
+        if left.is_some() {
+            settled.settle(name);
+        }
         Ok(Self {
             invocation: scribe.invocation(started)?,
             node,
@@ -113,8 +123,20 @@ impl<'a> Performance<'a> {
             work,
             started,
             name,
-            settled: Batch::new(),
+            account: left.as_ref().and_then(|left| left.account.clone()),
+            left,
+            settled,
         })
+    }
+
+    /// What follows where it cannot be begun: an error, unless an earlier effort may have done it.
+    fn not_begun(&self, why: &Failure) -> End {
+        match self.left {
+            None => End::Result(Outcome::Error(why.to_ipld())),
+            Some(_) => End::Doubt(format!(
+                "an earlier attempt may have done it, and now: {why}"
+            )),
+        }
     }
 
     fn task(&self) -> Result<TaskParts<'_>, NodeError> {
@@ -127,6 +149,13 @@ impl<'a> Performance<'a> {
     fn refused(&self) -> Result<Option<Failure>, NodeError> {
         let node = self.node;
         let order = &self.work.order;
+        let warrant = order.mandate.warrant(self.work.step);
+        if let Some(message) = warrant.and_then(|warrant| warrant.refusal.clone()) {
+            return Ok(Some(Failure::Refused {
+                kind: "no capability".to_owned(),
+                message,
+            }));
+        }
         let checked = match order.mandate.warrant(self.work.step) {
             None => self.verify(std::slice::from_ref(&node.keys().delegation)),
             Some(warrant) => {
@@ -167,6 +196,7 @@ impl<'a> Performance<'a> {
             let out = local::perform(
                 self.node,
                 (&subject, &command, &self.work.args),
+                self.scribe.is_secret(),
                 &mut self.settled,
             )?;
             return Ok(End::Result(out));
@@ -181,7 +211,7 @@ impl<'a> Performance<'a> {
         )?;
         match attempts {
             Ok(attempts) => self.effort(attempts, deadline),
-            Err(failure) => Ok(End::Result(Outcome::Error(failure.to_ipld()))),
+            Err(failure) => Ok(self.not_begun(&failure)),
         }
     }
 
@@ -191,10 +221,14 @@ impl<'a> Performance<'a> {
             retries: u32::try_from(self.work.limits.retry).unwrap_or(u32::MAX),
             deadline: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
         };
-        let left = self.node.store().intent(&self.name)?;
-        let mut effort = Effort::new(attempts.class(), patience, left.is_some());
-        if left.is_some() {
-            self.settled.settle(self.name);
+        let mut effort = Effort::new(attempts.class(), patience, self.left.is_some());
+        if let Some(left) = &self.left
+            && !attempts.use_account(left.account.as_deref())
+        {
+            let account = left.account.as_deref().unwrap_or_default();
+            return Ok(End::Doubt(format!(
+                "an earlier attempt with the account {account:?} may have done it, and that account is gone"
+            )));
         }
         let clock = Instant::now();
         let now = || u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -202,11 +236,18 @@ impl<'a> Performance<'a> {
         loop {
             let happened = match action {
                 Action::Note => {
+                    self.account = attempts.account_name();
                     self.note(None)?;
                     failpoint!("effect.noted");
                     Happened::Noted
                 }
                 Action::Perform => {
+                    let account = attempts.account_name();
+                    // The note must name whoever is asked now, before he is.
+                    if self.account.is_some() && account != self.account {
+                        self.account = account;
+                        self.note(None)?;
+                    }
                     let may_move = effort.may_move();
                     let attempt = attempts.perform(self.node, &self.work, now(), may_move);
                     failpoint!("effect.performed");
@@ -253,6 +294,7 @@ impl<'a> Performance<'a> {
             run: self.work.order.run,
             index: self.work.step,
             since: self.started,
+            account: self.account.clone(),
             doubt,
         });
         self.settled.settle(self.name);

@@ -70,11 +70,13 @@ impl<E: Into<NodeError>> From<E> for Wrong {
 pub(super) fn perform(
     node: &Node,
     (subject, command, args): (&Did, &Command, &Args),
+    secret: bool,
     batch: &mut Batch,
 ) -> Result<Outcome, NodeError> {
     let task = Local {
         node,
         subject,
+        secret,
         batch,
     };
     let fields = Fields::new(Ipld::Map(args.clone()), "args");
@@ -110,6 +112,8 @@ pub(super) fn perform(
 struct Local<'a> {
     node: &'a Node,
     subject: &'a Did,
+    /// Whether the step is secret.
+    secret: bool,
     batch: &'a mut Batch,
 }
 
@@ -214,6 +218,15 @@ impl Local<'_> {
 
     /// `/kv/set {key, value, version?}`: with `version` only if the key has it now (0: if it has no value).
     fn set(self, mut args: Fields) -> Result<Ipld, Wrong> {
+        if self.secret {
+            let message =
+                "a secret value cannot be kept under a key: whoever reads the key would learn it"
+                    .to_owned();
+            return Err(Wrong::Refused {
+                kind: "secret",
+                message,
+            });
+        }
         let key = key_of(&mut args)?;
         let value = args.get("value", any)?;
         let expected = args.get_optional("version", as_unsigned)?;

@@ -4,12 +4,14 @@
 //! [`Effort`](ipvm_scheduler::effort::Effort) from the command's class; here it is done.
 //!
 //! - [`drive`]: one effect from the question whether it is allowed to its receipt, or to a doubt.
+//! - [`asked`]: what functions ask for, carried out as a run of its own.
 //! - [`attempt`]: one attempt with the account that serves the subject, hedged where that is asked for.
 //! - [`accounts`]: which accounts there are, sealed in the store.
 //! - [`local`]: what needs nobody else: time, randomness, signing, secrets, values by key.
 //! - [`doubts`]: what is not known to have been done, and settling it.
 
 mod accounts;
+mod asked;
 mod attempt;
 #[cfg(test)]
 mod crash;
@@ -18,6 +20,7 @@ mod drive;
 mod local;
 
 pub use accounts::{AccountInfo, Serving};
+pub(crate) use asked::{Asked, carry_out};
 pub use doubts::{Doubt, Settlement};
 pub(crate) use drive::perform;
 

@@ -64,6 +64,15 @@ fn giving(to: &Did, cmd: &str, policy: &str, expires: Option<i64>) -> Giving {
     }
 }
 
+/// Passes a right on, on the giver's own resources, for as long as there is time.
+pub(crate) fn delegate(from: &Node, to: &Node, cmd: &str, policy: &str) {
+    let given = Giving {
+        subject: Some(Subject::Of(from.owner().clone())),
+        ..giving(to.owner(), cmd, policy, None)
+    };
+    import(to, &from.give(&given).unwrap().container);
+}
+
 fn asking(cmd: &str, args: BTreeMap<String, Ipld>, machine: &Did) -> Asking {
     Asking {
         cmd: cmd.parse().unwrap(),

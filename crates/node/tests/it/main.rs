@@ -4,6 +4,7 @@
 mod authority;
 mod clock;
 mod crew;
+mod effects;
 mod helpers;
 mod history;
 mod limits;

@@ -162,3 +162,50 @@ fn errors_of_functions_are_reused_like_results_crashes_are_not() {
         "the record says how it ended"
     );
 }
+
+/// A task is the same whatever it awaits ends with. Without this, what was made of an error that has passed (a limit that
+/// was too low) would answer for the task once there is a result.
+#[test]
+fn a_receipt_of_a_task_answers_only_for_the_same_inputs() {
+    let text = |fuel: u64| {
+        workflow(&format!(
+            "  a: {{ mod: calc.wasm, fun: burn, args: [100000], config: {{ fuel: {fuel} }} }}
+  b: {{ mod: catch.wasm, fun: ok-or-six, args: [{{\"await/*\": a}}] }}
+"
+        ))
+    };
+    let folder = Folder::with_workflow(&text(1_000));
+    folder.write("catch.wasm", ipvm_testkit::component(CATCH));
+    let node = open(&folder.home());
+    let low = run(&node, &folder);
+    assert_eq!(results(&node, &low)["b"], r#"{"ok":666}"#);
+    folder.write("workflow.yaml", text(5_000_000_000));
+    let high = run(&node, &folder);
+    assert_eq!(step(&low, "b").task, step(&high, "b").task, "the same task");
+    assert_eq!(results(&node, &high)["b"], r#"{"ok":100000}"#);
+    // And it is remembered as such.
+    folder.write("workflow.yaml", text(5_000_000_001));
+    let third = run(&node, &folder);
+    assert_eq!((third.executed, third.reused), (0, 2));
+    assert_eq!(results(&node, &third)["b"], r#"{"ok":100000}"#);
+}
+
+/// `ok-or-six(input: variant { ok(u32), error(failure) }) -> u32`: the ok value, else 666.
+const CATCH: &str = r#"
+(component
+  (type $failure (record (field "allowed" u64) (field "limit" string) (field "reason" string)))
+  (core module $m
+    (memory (export "memory") 1)
+    (global $next (mut i32) (i32.const 1024))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+      (global.get $next)
+      (global.set $next (i32.add (global.get $next) (local.get 3))))
+    (func (export "f") (param i32 i64 i32 i32 i32 i32) (result i32)
+      (if (result i32) (local.get 0) (then (i32.const 666)) (else (i32.wrap_i64 (local.get 1))))))
+  (core instance $i (instantiate $m))
+  (alias core export $i "memory" (core memory $memory))
+  (alias core export $i "realloc" (core func $realloc))
+  (export $exported "failure" (type $failure))
+  (func (export "ok-or-six") (param "input" (result u32 (error $exported))) (result u32)
+    (canon lift (core func $i "f") (memory $memory) (realloc (core func $realloc)))))
+"#;

@@ -216,7 +216,9 @@ fn answer(node: &Node, asker: &Node, cmd: &str, key: &str, link: Cid) -> (Kind, 
     let done = node.execute_request(&foreign, &Cancel::new(), &mut |_: Progress<'_>| ());
     match done {
         Err(NodeError::Refused(refusal)) => (refusal.kind, refusal.message),
-        Err(NodeError::Name(message)) => (Kind::MatchError, message),
+        Err(NodeError::Name(message) | NodeError::Unmet { message, .. }) => {
+            (Kind::MatchError, message)
+        }
         other => panic!("{other:?}"),
     }
 }

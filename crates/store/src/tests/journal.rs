@@ -18,6 +18,7 @@ fn intent(task: u64, run: i64, doubt: Option<&str>) -> Intent {
         run: RunId(run),
         index: 3,
         since: 5,
+        account: Some("mail".to_owned()),
         doubt: doubt.map(str::to_owned),
     }
 }
@@ -118,6 +119,7 @@ fn a_changed_row_is_an_error_and_never_an_answer() {
     let changes = [
         "UPDATE intent SET run = 7 WHERE idx = 3",
         "UPDATE intent SET doubt = 'x'",
+        "UPDATE intent SET account = 'x'",
         "UPDATE kv SET value = x'00'",
         "UPDATE kv SET version = 9",
         "UPDATE setting SET value = x'00'",

@@ -2,7 +2,7 @@
 //! that became a link without being one, would tie a workflow to content that nobody named.
 
 use crate::fixture::{
-    CID, Declared, call, component, echo, engine, load, load_bytes, through_echo,
+    CID, Declared, call, component, done, echo, engine, load, load_bytes, through_echo,
 };
 use crate::refusals::fits;
 use ipvm_ipld::{Cid, Ipld, Limits, cid_of, codec, json};
@@ -175,9 +175,9 @@ fn types_that_are_not_known_are_refused() {
     }
 }
 
-/// Functions that ask for effects are refused by that name, never run without their effects.
+/// What a function asks for must not be taken for its value, nor get lost; anywhere else these types are refused by name.
 #[test]
-fn effect_requests_are_refused_by_name() {
+fn effects_are_parted_from_the_value() {
     let types = r#"
       (import "ipvm:guest/effects@0.1.0" (instance $guest
         (type $r (record (field "role" string) (field "cmd" string) (field "args" (list u8))))
@@ -186,13 +186,48 @@ fn effect_requests_are_refused_by_name() {
         (export "effects" (type (eq $e)))))
       (alias export $guest "effects" (type $effects))
       (alias export $guest "request" (type $request))"#;
-    for (ty, name) in [
-        ("$effects", "effects of ipvm:guest"),
-        ("$request", "request of ipvm:guest"),
+    // A role, a command and one byte of arguments at 64; the request's words at 32; the effects' at 8.
+    let body = r#"
+      (data (i32.const 64) "mail/msg/send\a0")
+      (data (i32.const 32) "\40\00\00\00\04\00\00\00\44\00\00\00\09\00\00\00\4d\00\00\00\01\00\00\00")
+      (data (i32.const 4) "\07\00\00\00\20\00\00\00\01\00\00\00\00\00\00\00")
+      (func (export "f") (result i32) (i32.const AT))"#;
+    let request = Ipld::Map(
+        [
+            ("role".to_owned(), Ipld::from("mail")),
+            ("cmd".to_owned(), Ipld::from("/msg/send")),
+            ("args".to_owned(), Ipld::Bytes(vec![0xa0])),
+        ]
+        .into(),
+    );
+    let asked = Ipld::Map(
+        [
+            ("fork".to_owned(), Ipld::List(vec![request])),
+            ("join".to_owned(), Ipld::Null),
+        ]
+        .into(),
+    );
+    for (result, at, value) in [
+        ("(result $effects)", "8", Ipld::Null),
+        ("(result (tuple u32 $effects))", "4", Ipld::Integer(7)),
+    ] {
+        let module = load(&component(types, result, &body.replace("AT", at)));
+        let done = done(&module, "f", &[]).unwrap();
+        assert_eq!(done.out, Ok(value), "{result}");
+        assert_eq!(done.effects, Some(asked.clone()), "{result}");
+        assert!(module.interface().functions[0].asks());
+    }
+    for (result, name) in [
+        ("(result (list $effects))", "effects of ipvm:guest"),
+        (
+            "(result (result (error $effects)))",
+            "effects of ipvm:guest",
+        ),
+        ("(result $request)", "request of ipvm:guest"),
     ] {
         let text = component(
             types,
-            &format!("(result (result {ty} (error string)))"),
+            result,
             "(func (export \"f\") (result i32) (i32.const 0))",
         );
         let error = call(&load(&text), "f", &[]).unwrap_err();

@@ -2,8 +2,8 @@
 
 use ipvm_ipld::{Cid, Ipld, cid_of, codec};
 use ipvm_wasm::{
-    Call, CallError, Cancel, Content, ContentError, Engine, Limits, LoadError, Module, NoContent,
-    Settings, Type,
+    Call, CallError, Cancel, Content, ContentError, Done, Engine, Failed, Limits, LoadError,
+    Module, NoContent, Settings, Type,
 };
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -38,6 +38,21 @@ pub(crate) fn load(text: &str) -> Module {
 pub(crate) type Outcome = Result<Result<Ipld, Ipld>, CallError>;
 
 pub(crate) fn call_with(module: &Module, function: &str, args: &[Ipld], limits: Limits) -> Outcome {
+    done_with(module, function, args, limits)
+        .map(|done| done.out)
+        .map_err(|failed| failed.error)
+}
+
+pub(crate) fn done(module: &Module, function: &str, args: &[Ipld]) -> Result<Done, Failed> {
+    done_with(module, function, args, LIMITS)
+}
+
+fn done_with(
+    module: &Module,
+    function: &str,
+    args: &[Ipld],
+    limits: Limits,
+) -> Result<Done, Failed> {
     let call = Call {
         function,
         args,
@@ -46,10 +61,7 @@ pub(crate) fn call_with(module: &Module, function: &str, args: &[Ipld], limits: 
         cancel: &Cancel::new(),
         seed: [0; 32],
     };
-    module
-        .call(&call)
-        .map(|done| done.out)
-        .map_err(|failed| failed.error)
+    module.call(&call)
 }
 
 pub(crate) fn call(module: &Module, function: &str, args: &[Ipld]) -> Outcome {

@@ -142,7 +142,7 @@ pub(crate) fn values(ty: &Type) -> BoxedStrategy<Ipld> {
         }
         Type::Option(inner) => prop_oneof![Just(Ipld::Null), values(inner)].boxed(),
         Type::Cid => cids().prop_map(Ipld::Link).boxed(),
-        Type::Unsupported(_) => Just(Ipld::Null).boxed(),
+        Type::Request | Type::Effects | Type::Unsupported(_) => Just(Ipld::Null).boxed(),
     }
 }
 

@@ -192,7 +192,7 @@ fn wrong_values(ty: &Type, value: &Ipld) -> Vec<Ipld> {
                 map(&[("bytes", Ipld::Bytes(cid.to_bytes()))]),
             ]
         }
-        Type::Unsupported(_) => vec![value.clone()],
+        Type::Request | Type::Effects | Type::Unsupported(_) => vec![value.clone()],
     }
 }
 

@@ -7,7 +7,7 @@ use super::labels::{Instance, Item, Target, Uses, uses};
 use super::problem::Problem;
 use super::terms;
 use super::values::{Budget, Place, Scope};
-use crate::class::{Class, class_of, makes_secret};
+use crate::class::{Class, class_of, is_pure, makes_secret};
 use crate::config::Config;
 use crate::graph::{Lists, MAX_AWAITS, order};
 use crate::task::{Task, WASM_RUN, WasmCall, step_nonce};
@@ -27,6 +27,8 @@ enum Ready {
         module: Cid,
         function: String,
         name: String,
+        /// Whether it may ask for effects.
+        asks: bool,
     },
     /// Any other command.
     Command { command: Command, subject: Did },
@@ -55,6 +57,17 @@ pub(crate) struct Prepared {
     undo: Option<Ready>,
     pub(crate) config: Option<Config>,
     pub(crate) rescue: Option<Handler>,
+}
+
+impl Prepared {
+    /// Whether its tasks may do something to the world, or ask for it.
+    pub(crate) fn has_effects(&self) -> bool {
+        let calls = [&self.call, &self.undo];
+        calls.into_iter().flatten().any(|ready| match ready {
+            Ready::Wasm { asks, .. } => *asks,
+            Ready::Command { command, .. } => !is_pure(command),
+        })
+    }
 }
 
 impl<'d> Compiler<'d, '_> {
@@ -211,6 +224,7 @@ impl<'d> Compiler<'d, '_> {
                 let function = world.function(report, at, module, name)?;
                 Some(Ready::Wasm {
                     module,
+                    asks: world.asks(&module, &function),
                     function,
                     name: name.to_owned(),
                 })
@@ -286,6 +300,7 @@ impl<'d> Compiler<'d, '_> {
                 module,
                 function,
                 name,
+                ..
             } => {
                 let items = self.listed_args(args)?;
                 self.check(call, at, (module, function, name), &items)?;

@@ -51,7 +51,7 @@ use crate::workflow::{Handler, MAX_ROOT_BYTES, Workflow};
 use assemble::Parts;
 use compiler::Compiler;
 use document::{At, NodeId};
-use file::{Call, File};
+use file::File;
 use ipvm_ipld::{Cid, Ipld, cbor};
 use ipvm_ucan::Did;
 use labels::Instance;
@@ -197,7 +197,7 @@ impl<'d> Compiler<'d, '_> {
         if instances.is_empty() && self.report.is_empty() {
             self.report.add(At::Node(Document::ROOT), Problem::NoTasks);
         }
-        let nonce = nonce(file, &instances, settings);
+        let nonce = nonce(&prepared, &instances, settings);
         let (owner, instances) = (&settings.owner, instances.as_slice());
         let parts = Parts {
             file,
@@ -283,16 +283,16 @@ impl<'d> Compiler<'d, '_> {
     }
 }
 
-/// The workflow's nonce: none if all its tasks are pure. What `each` made no task of does not count.
-fn nonce(file: &File<'_>, instances: &[Instance], settings: &Settings) -> Vec<u8> {
-    let specs = instances
+/// The workflow's nonce: none if no task has effects, by itself or by what it asks for. What `each` made no task of does not
+/// count.
+fn nonce(prepared: &[Prepared], instances: &[Instance], settings: &Settings) -> Vec<u8> {
+    let mut specs = instances
         .iter()
-        .filter_map(|instance| file.tasks.get(instance.spec));
-    let mut calls = specs.flat_map(|spec| spec.call.iter().chain(&spec.undo));
-    if calls.all(Call::is_pure) {
-        Vec::new()
-    } else {
+        .filter_map(|instance| prepared.get(instance.spec));
+    if specs.any(Prepared::has_effects) {
         settings.nonce.to_vec()
+    } else {
+        Vec::new()
     }
 }
 

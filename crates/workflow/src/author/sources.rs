@@ -58,6 +58,12 @@ pub trait Sources {
     /// Says which argument does not fit, and why.
     fn check_args(&mut self, module: &Cid, function: &str, args: &[Ipld]) -> Result<(), ArgError>;
 
+    /// Whether a function, given by its full name, may ask for effects.
+    fn asks(&mut self, module: &Cid, function: &str) -> bool {
+        let _ = (module, function);
+        false
+    }
+
     /// The DID that a text is or a petname stands for.
     ///
     /// # Errors
@@ -220,6 +226,10 @@ impl<'s> World<'s> {
     }
 
     /// The full name of a function; `at` are the places of the module and of the name.
+    pub(crate) fn asks(&mut self, module: &Cid, function: &str) -> bool {
+        self.sources.asks(module, function)
+    }
+
     pub(crate) fn function(
         &mut self,
         report: &mut Report<'_>,
