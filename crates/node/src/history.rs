@@ -309,7 +309,7 @@ impl Node {
     }
 
     /// What a request says beside its arguments, under one key.
-    fn meta_of(&self, request: &Cid, key: &str) -> Result<Option<Ipld>, NodeError> {
+    pub(crate) fn meta_of(&self, request: &Cid, key: &str) -> Result<Option<Ipld>, NodeError> {
         let Some(bytes) = self.block(request)? else {
             return Ok(None);
         };

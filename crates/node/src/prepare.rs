@@ -309,6 +309,8 @@ pub(crate) fn single(
     task: Task,
     config: Option<Config>,
 ) -> Result<Prepared, NodeError> {
+    // Of an effect, the workflow is the same whoever asks for the task, and however often.
+    let nonce = task.nonce.clone();
     let step = Step {
         task,
         config,
@@ -316,7 +318,7 @@ pub(crate) fn single(
         undo: None,
     };
     let workflow = Workflow {
-        nonce: Vec::new(),
+        nonce,
         meta: None,
         parent: None,
         roles: None,

@@ -29,7 +29,7 @@ pub use secrecy::{NotOpen, Secrecy, Secrets, Taint};
 pub use task::{Computation, NONCE_BYTES, Task, WASM_RUN, WasmCall, step_nonce};
 pub use wire::WireError;
 pub use workflow::{
-    CHUNK_BYTES, CHUNK_STEPS, DecodeError, Encoded, Handler, MAX_ARGS_DEPTH, MAX_LABEL_BYTES,
-    MAX_NONCE_BYTES, MAX_ROLES, MAX_ROOT_BYTES, MAX_TASK_BYTES, MAX_TASKS, MAX_WORKFLOW_BYTES,
-    Step, VERSION, Workflow, WorkflowError,
+    ASKED, CHUNK_BYTES, CHUNK_STEPS, DecodeError, Encoded, Handler, MAX_ARGS_DEPTH,
+    MAX_LABEL_BYTES, MAX_NONCE_BYTES, MAX_ROLES, MAX_ROOT_BYTES, MAX_TASK_BYTES, MAX_TASKS,
+    MAX_WORKFLOW_BYTES, Step, VERSION, Workflow, WorkflowError,
 };

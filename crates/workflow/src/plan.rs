@@ -352,6 +352,16 @@ impl Plan {
         class.copied().unwrap_or(Class::Mutation)
     }
 
+    /// Steps that read or compute from what a step before them did to the world, each with the first such step: queries are
+    /// to come first, then what is pure, then what changes something. If one of them fails, what was done stays done.
+    pub fn misplaced(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let steps = (0..self.classes.len() as u32).filter(|step| !self.class(*step).writes());
+        steps.filter_map(|step| {
+            let mut on = self.graph.deps(step).iter().copied();
+            Some((step, on.find(|on| self.class(*on).writes())?))
+        })
+    }
+
     /// A step, decoded; none if there is no such step.
     #[must_use]
     pub fn step(&self, step: u32) -> Option<Step> {

@@ -18,6 +18,8 @@ pub const MAX_TASKS: usize = 100_000;
 pub const CHUNK_STEPS: usize = 1_000;
 /// Largest chunk of more than one step, in bytes (what IPFS tools exchange at most); a larger one is halved.
 pub const CHUNK_BYTES: usize = 2 << 20;
+/// The label of a task that somebody asked for by itself, if it is not pure.
+pub const ASKED: &str = "task";
 /// Longest label, in bytes.
 pub const MAX_LABEL_BYTES: usize = 256;
 /// Largest task, in bytes of DAG-CBOR.
@@ -347,7 +349,9 @@ impl Workflow {
             } else {
                 step_nonce(&self.nonce, label)
             };
-            if task.nonce != expected {
+            // A task that somebody asked for by itself brings its own nonce, which is then the workflow's too.
+            let asked = !task.is_pure() && label == ASKED && task.nonce == self.nonce;
+            if task.nonce != expected && !asked {
                 let reason = "must be empty if pure, else the first 16 bytes of sha2-256(workflow nonce ‖ label)";
                 return Err(WireError::value("task.nonce", reason));
             }

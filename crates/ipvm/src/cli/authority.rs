@@ -97,6 +97,7 @@ Examples:
 Examples:
   ipvm ucan invoke /wasm/run --sub alice-machine -o request.ucan \\
     --args '{\"mod\": {\"/\": \"bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy\"}, \"fun\": \"add\", \"args\": [2, 3]}'
+  ipvm ucan invoke /msg/send --sub alice --nonce 6d61696c2d0001ff --args @mail.json -o request.ucan
   ipvm ucan invoke /receipt/read --sub alice --audience alice-machine --args @args.json > request.ucan")]
     Invoke {
         /// What is to be done.
@@ -124,6 +125,10 @@ Examples:
         /// Until when the request is good: `1h`, a time in seconds since the epoch or RFC 3339, or `never`.
         #[arg(long, value_name = "TIME", default_value = "1d", value_parser = when::until)]
         expires: when::Until,
+        /// What tells this task from others with the same arguments, in hexadecimal: with the nonce of an earlier request
+        /// the same task is asked for again, and what it does is done once [default: drawn].
+        #[arg(long, value_name = "HEX")]
+        nonce: Option<String>,
         /// Delegations that are not kept here: for the right to the work, or to the machine that is to do it.
         #[arg(long, value_name = "FILE")]
         proof: Vec<String>,

@@ -31,6 +31,8 @@ pub(crate) struct Ran {
     pub(crate) interrupted: bool,
 }
 
+/// Most steps of a workflow that are warned of.
+const MAX_WARNINGS: usize = 5;
 /// Most failed tasks whose logs are pointed to.
 const MAX_LOGS_NAMED: usize = 5;
 
@@ -148,6 +150,7 @@ fn prepare_all(context: &Context, node: &Node, verb: &Run) -> anyhow::Result<Vec
         })?);
     }
     drop(passing);
+    prepared.iter().for_each(|prepared| warn(context, prepared));
     Ok(prepared)
 }
 
@@ -270,6 +273,22 @@ fn ok_value(node: &Node, receipt: Option<Cid>) -> anyhow::Result<Option<Ipld>> {
     match node.outcome(&receipt)? {
         Outcome::Ok(value) => Ok(Some(value)),
         Outcome::Error(_) => Ok(None),
+    }
+}
+
+/// Warns of steps that come after what they should come before.
+fn warn(context: &Context, prepared: &Prepared) {
+    let paint = Paint::stderr();
+    let label = |step: u32| clean(prepared.plan.label(step).unwrap_or_default()).into_owned();
+    for (step, on) in prepared.plan.misplaced().take(MAX_WARNINGS) {
+        let class = prepared.plan.class(step);
+        context.note(&format!(
+            "{} `{}` ({class}) awaits `{}` ({}): if it fails, what was done stays done; let queries and functions come first",
+            paint.busy("warning:"),
+            label(step),
+            label(on),
+            prepared.plan.class(on),
+        ));
     }
 }
 

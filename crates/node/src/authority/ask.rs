@@ -29,6 +29,9 @@ pub struct Asking {
     pub audience: Option<Did>,
     /// Until when, in seconds since the epoch.
     pub expires: Option<i64>,
+    /// What tells this task from others with the same arguments: with the nonce of an earlier request the same task is asked
+    /// for again, and done once. Drawn by default; pure tasks have none.
+    pub nonce: Option<Vec<u8>>,
     /// How much the work may use at most; what is not said has the executor's usual limit.
     pub bounds: Bounds,
     /// Delegations that may give the right, beside those that this home keeps. Those that are not needed for the right
@@ -85,7 +88,10 @@ impl Node {
         }
         let nonce = match class_of(&asking.cmd) {
             Some(Class::Pure) => Vec::new(),
-            _ => nonce()?.to_vec(),
+            _ => match &asking.nonce {
+                Some(nonce) => nonce.clone(),
+                None => nonce()?.to_vec(),
+            },
         };
         let invocation = match asking.expires {
             Some(time) => builder.expires(time).sign(nonce)?,

@@ -10,7 +10,7 @@ use ipvm_store::PinKind;
 use ipvm_ucan::promise::Branch;
 use ipvm_ucan::{Container, Did, Kind, Outcome, Receipt, Wanted, find_chain};
 use ipvm_wasm::Cancel;
-use ipvm_workflow::{Plan, WASM_RUN};
+use ipvm_workflow::{ASKED, Plan, WASM_RUN};
 
 pub use super::readable::Brought;
 
@@ -83,13 +83,18 @@ impl Node {
             WORKFLOW_RUN => desk.workflow(),
             RECEIPT_READ => desk.receipts(),
             CONTENT_READ => desk.content(),
-            other => Err(NodeError::NotOffered {
-                label: "request".into(),
-                message: format!(
-                    "the command {other} is not offered by this version; it does {WASM_RUN}, {WORKFLOW_RUN}, \
-                     {RECEIPT_READ} and {CONTENT_READ}"
-                ),
-            }),
+            _ => {
+                let task = &desk.admitted.task;
+                crate::effects::offered(&task.cmd, &task.args).map_err(|message| {
+                    NodeError::NotOffered {
+                        label: "request".into(),
+                        message: format!(
+                            "{message}; and {WORKFLOW_RUN}, {RECEIPT_READ} and {CONTENT_READ}"
+                        ),
+                    }
+                })?;
+                desk.task()
+            }
         }
     }
 
@@ -159,7 +164,7 @@ impl Desk<'_> {
         self.node.import_car(file, &mut |_| ()).map(drop)
     }
 
-    /// `/wasm/run`: one task.
+    /// `/wasm/run`, or an effect: one task.
     fn task(&mut self) -> Result<Answer, NodeError> {
         let node = self.node;
         let bounds = Bounds::of_meta(self.admitted.invocation.payload().meta.as_ref())?;
@@ -184,7 +189,7 @@ impl Desk<'_> {
             return self.answer(vec![receipt], true, RunState::Ok, &warrant.readable);
         }
         self.import()?;
-        let label = function_of(&args).unwrap_or_else(|| "task".to_owned());
+        let label = function_of(&args).unwrap_or_else(|| ASKED.to_owned());
         let prepared = single(label, task, Some(budget.config()))?;
         let readable = Arc::clone(&warrant.readable);
         self.run(&prepared, vec![warrant], &readable)

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use ipvm_ipld::{Cid, Ipld};
+use ipvm_ipld::{Block, Cid, Ipld};
 use ipvm_store::{Batch, Intent, NewReceipt, ReceiptKeys, StepReceipt, StepState, StepUpdate};
-use ipvm_ucan::{Outcome, Receipt, ReceiptMeta, ReceiptPayload};
-use ipvm_workflow::Plan;
+use ipvm_ucan::{Invocation, Outcome, Receipt, ReceiptMeta, ReceiptPayload};
+use ipvm_workflow::{Plan, Task};
 
 use crate::scribe::{ENGINE, token};
 use crate::{Node, NodeError};
@@ -147,13 +147,35 @@ impl Node {
         })
     }
 
+    /// The request of another for this very task, if it is done on that.
+    fn asked_for(&self, open: &Open) -> Result<Option<Block>, NodeError> {
+        let Some(Ipld::Link(asked)) = self.meta_of(&open.doubt.run, "request")? else {
+            return Ok(None);
+        };
+        let bytes = self.block_or_missing(&asked)?;
+        let payload = Invocation::decode(&bytes)?;
+        let payload = payload.payload();
+        let task = Task {
+            sub: payload.sub.clone(),
+            cmd: payload.cmd.clone(),
+            args: payload.args.clone(),
+            nonce: payload.nonce.clone(),
+        };
+        Ok((task.cid()? == open.doubt.task).then(|| token(&bytes)))
+    }
+
     /// A receipt that says what the person said.
     fn write_settled(&self, batch: &mut Batch, open: &Open, value: &Ipld) -> Result<(), NodeError> {
         let now = self.now();
         let task = open.plan.task(open.intent.index);
         let task = task.ok_or_else(|| NodeError::Internal("a doubt of no step".into()))?;
-        let proofs = self.proofs_for(&task)?;
-        let invocation = self.invoke_by(task, &proofs, None, now)?;
+        let invocation = match self.asked_for(open)? {
+            Some(asked) => asked,
+            None => {
+                let proofs = self.proofs_for(&task)?;
+                self.invoke_by(task, &proofs, None, now)?
+            }
+        };
         let receipt = Receipt::sign(
             self.keys().agent()?,
             ReceiptPayload {

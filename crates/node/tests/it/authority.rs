@@ -80,6 +80,7 @@ fn asking(cmd: &str, args: BTreeMap<String, Ipld>, machine: &Did) -> Asking {
         subject: Some(machine.clone()),
         audience: None,
         expires: Some(START + 10 * DAY),
+        nonce: None,
         bounds: Bounds::default(),
         proofs: vec![],
     }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use ipvm_ipld::{Ipld, cbor, json};
 use ipvm_node::{
-    Account, AccountSecret, Cancel, FileRequest, HttpAccount, HttpAuth, Node, NodeError, Prepared,
-    RunOptions, RunReport, RunState, Serving, Settlement, Status,
+    Account, AccountSecret, Asking, Bounds, Cancel, FileRequest, Foreign, HttpAccount, HttpAuth,
+    Node, NodeError, Prepared, RunOptions, RunReport, RunState, Serving, Settlement, Status,
 };
 use ipvm_testkit::web::Web;
 use ipvm_testkit::{Asked, Folder, asking};
+use ipvm_ucan::Encoding;
 
 use crate::helpers::{open, prepare, results, run, step, workflow};
 
@@ -506,4 +507,97 @@ fn the_account_that_is_for_the_host_is_asked_and_then_the_next() {
         tokens("POST /mail/busy/1"),
         ["Bearer b-this", "Bearer c-this-too"]
     );
+}
+
+/// What others ask for is done once per task, however often and with whatever request it is asked for.
+#[test]
+fn a_task_that_others_ask_for_is_done_once() {
+    let web = Web::start();
+    let (own, other) = (Folder::new(), Folder::new());
+    let (alice, bob) = (open(&own.home()), open(&other.home()));
+    grant(&alice, &web);
+    let policy = format!(r#".uri like "http://{}/*""#, web.address());
+    crate::authority::delegate(&alice, &bob, "/crud/create", &policy);
+    let ask = |path: &str, nonce: u8| {
+        let uri = format!("http://{}{path}", web.address());
+        let asking = Asking {
+            cmd: "/crud/create".parse().unwrap(),
+            args: [("uri".to_owned(), Ipld::from(uri))].into(),
+            subject: Some(alice.owner().clone()),
+            audience: Some(alice.agent().clone()),
+            expires: Some(4_000_000_000),
+            nonce: Some(vec![nonce; 12]),
+            bounds: Bounds::default(),
+            proofs: vec![],
+        };
+        bob.ask(&asking)
+            .map(|container| container.encode(Encoding::Raw).unwrap())
+    };
+    let execute = |tokens: &[u8]| {
+        let request = Foreign {
+            tokens,
+            content: None,
+        };
+        alice
+            .execute_request(&request, &Cancel::new(), &mut |_| ())
+            .unwrap()
+    };
+    let request = ask("/mail", 1).unwrap();
+    let first = execute(&request);
+    assert_eq!(
+        (first.status, first.memo, first.receipts.len()),
+        (RunState::Ok, false, 1)
+    );
+    // The same request, and another one for the same task.
+    for tokens in [&request, &ask("/mail", 1).unwrap()] {
+        let again = execute(tokens);
+        assert_eq!((again.status, again.memo), (RunState::Ok, true));
+        assert_eq!(again.receipts[0].cid(), first.receipts[0].cid());
+    }
+    assert_eq!(web.lines(), ["POST /mail"]);
+    // Another task does it once more.
+    execute(&ask("/mail", 2).unwrap());
+    assert_eq!(web.lines().len(), 2);
+    // What may have been done is not done again for whoever asks, and settled for all.
+    let lost = ask("/lost", 3).unwrap();
+    for tokens in [&lost, &ask("/lost", 3).unwrap()] {
+        let answer = execute(tokens);
+        assert_eq!(
+            (answer.status, answer.receipts.len()),
+            (RunState::InDoubt, 0)
+        );
+    }
+    let doubt = alice.doubts().unwrap().remove(0);
+    let done = Settlement::Done(Ipld::Null);
+    alice.settle_doubt(&doubt.task.to_string(), &done).unwrap();
+    let settled = execute(&lost);
+    assert_eq!((settled.status, settled.memo), (RunState::Ok, true));
+    let inv = alice.invocation_of(&settled.receipts[0]).unwrap();
+    assert_eq!(&inv.payload().iss, bob.owner(), "it answers bob's request");
+    assert_eq!(
+        web.lines()
+            .iter()
+            .filter(|line| *line == "POST /lost")
+            .count(),
+        1
+    );
+    // What the delegation does not cover is refused, and nothing is sent.
+    assert!(
+        bob.ask(&Asking {
+            cmd: "/crud/delete".parse().unwrap(),
+            args: [(
+                "uri".to_owned(),
+                Ipld::from(format!("http://{}/mail", web.address()))
+            )]
+            .into(),
+            subject: Some(alice.owner().clone()),
+            audience: Some(alice.agent().clone()),
+            expires: Some(4_000_000_000),
+            nonce: None,
+            bounds: Bounds::default(),
+            proofs: vec![],
+        })
+        .is_err()
+    );
+    assert_eq!(web.lines().len(), 3);
 }

@@ -204,6 +204,7 @@ fn answer(node: &Node, asker: &Node, cmd: &str, key: &str, link: Cid) -> (Kind, 
             subject: Some(asker.owner().clone()),
             audience: Some(node.agent().clone()),
             expires: None,
+            nonce: None,
             bounds: Bounds::default(),
             proofs: vec![],
         })

@@ -580,3 +580,22 @@ fn dag_cbor_values() {
         r#"[[{"/":{"bytes":"AQI"}},<photo>,{"/":{"bytes":"AQI"}},<photo>]]"#
     );
 }
+
+/// Breaks: nobody would be told that a query after a mutation may fail when it is too late.
+#[test]
+fn what_comes_after_a_mutation_is_pointed_out() {
+    let text = "tasks:
+  a-read: { cmd: /crud/read, args: { uri: \"https://example.com/\" } }
+  b-made: { cmd: /crud/create, args: { uri: \"https://example.com/\", body: {await: a-read} } }
+  c-sent: { cmd: /msg/send, args: { body: {await: b-made} } }
+  d-late: { cmd: /crud/read, args: { uri: {await: c-sent} } }
+  e-set: { cmd: /crud/update, args: { uri: {await: a-read} } }
+";
+    let made = made(text);
+    let misplaced: Vec<(u32, u32)> = made.plan.misplaced().collect();
+    assert_eq!(
+        misplaced,
+        [(3, 2)],
+        "only what reads or computes, and only after what writes"
+    );
+}

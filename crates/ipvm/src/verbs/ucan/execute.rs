@@ -60,6 +60,7 @@ pub(super) fn execute(context: &mut Context, verb: &Ucan) -> anyhow::Result<Code
     }
     Ok(match answer.status {
         RunState::Ok => Code::Done,
+        RunState::InDoubt => Code::InDoubt,
         _ => Code::Failed,
     })
 }

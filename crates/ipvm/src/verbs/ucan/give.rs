@@ -14,6 +14,9 @@ use ipvm_ucan::{Command, Delegation, Policy};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// Longest nonce of a request, in bytes.
+const MAX_NONCE: usize = 32;
+
 pub(super) fn delegate(context: &mut Context, verb: Ucan) -> anyhow::Result<Code> {
     let Ucan::Delegate {
         to,
@@ -99,6 +102,7 @@ pub(super) fn invoke(context: &mut Context, verb: Ucan) -> anyhow::Result<Code> 
         memory,
         time,
         expires,
+        nonce,
         proof,
         output,
     } = verb
@@ -123,6 +127,7 @@ pub(super) fn invoke(context: &mut Context, verb: Ucan) -> anyhow::Result<Code> 
         subject: named(sub.as_ref())?,
         audience: named(audience.as_ref())?,
         expires: expires.end(),
+        nonce: nonce.as_deref().map(nonce_of).transpose()?,
         bounds: Bounds { fuel, memory, time },
         proofs: io::proofs(&proof)?,
     };
@@ -229,5 +234,21 @@ fn args_of(text: &str) -> anyhow::Result<BTreeMap<String, Ipld>> {
         Ok(Ipld::Map(map)) => Ok(map),
         Ok(_) => Err(Fault::usage(format!("{name}: arguments are a map"), help).into()),
         Err(error) => Err(Fault::usage(format!("{name}: {error}"), help).into()),
+    }
+}
+
+/// A nonce as typed.
+fn nonce_of(text: &str) -> Result<Vec<u8>, Fault> {
+    let digits = text.as_bytes().chunks(2);
+    let byte = |pair: &[u8]| match pair {
+        [_, _] => u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok(),
+        _ => None,
+    };
+    match digits.map(byte).collect::<Option<Vec<u8>>>() {
+        Some(nonce) if (8..=MAX_NONCE).contains(&nonce.len()) => Ok(nonce),
+        _ => Err(Fault::usage(
+            format!("{text:?} is no nonce"),
+            format!("write 8 to {MAX_NONCE} bytes in hexadecimal, as in --nonce 6d61696c2d0001ff"),
+        )),
     }
 }
