@@ -11,6 +11,7 @@ mod durable;
 mod fan_out;
 mod floors;
 mod growth;
+mod http_read;
 mod image_call;
 mod languages;
 mod measure;
@@ -65,6 +66,7 @@ const BENCHES: &[Bench] = &[
     bench(9, "ucan", ucan::run),
     bench(11, "resume", resume::run),
     bench(13, "growth", growth::run),
+    bench(0, "http-read", http_read::run),
     bench(0, "languages", languages::run),
 ];
 

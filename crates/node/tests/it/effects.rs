@@ -532,6 +532,7 @@ fn a_task_that_others_ask_for_is_done_once() {
         };
         bob.ask(&asking)
             .map(|container| container.encode(Encoding::Raw).unwrap())
+            .map_err(Box::new)
     };
     let execute = |tokens: &[u8]| {
         let request = Foreign {
