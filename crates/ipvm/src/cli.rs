@@ -408,7 +408,12 @@ pub(crate) enum Doubt {
         )]
         done: bool,
         /// Its result, for the tasks that await it.
-        #[arg(long, value_name = "JSON", default_value = "null", requires = "done")]
+        #[arg(
+            long,
+            value_name = "JSON",
+            default_value = "null",
+            conflicts_with = "not_done"
+        )]
         result: String,
         /// It was not done: the next run of the workflow does it.
         #[arg(long)]

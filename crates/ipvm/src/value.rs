@@ -5,7 +5,7 @@ use crate::ui::human::{clean, clip};
 use ipvm_ipld::{Cid, Ipld, Limits, cbor, codec, json};
 use ipvm_node::Node;
 use ipvm_ucan::Outcome;
-use ipvm_workflow::Failure;
+use ipvm_workflow::{Failure, error_in_words};
 use std::io::{self, Write};
 
 /// Columns of a value in human output.
@@ -75,12 +75,12 @@ pub(crate) fn shown(value: &Ipld) -> String {
     clip(&clean(&json::to_string(value)), SHOWN).into_owned()
 }
 
-/// An error value in one line: the system's own in words, text as it is, all else as DAG-JSON.
+/// An error value in one line: in words if it has some, else as DAG-JSON. The system's own words are not cut.
 pub(crate) fn reason(error: &Ipld) -> String {
-    match (Failure::from_ipld(error), error) {
+    match (Failure::from_ipld(error), error_in_words(error)) {
         (Some(failure), _) => clean(&failure.to_string()).into_owned(),
-        (None, Ipld::String(text)) => clip(&clean(text), SHOWN).into_owned(),
-        (None, value) => shown(value),
+        (None, Some(text)) => clip(&clean(&text), SHOWN).into_owned(),
+        (None, None) => shown(error),
     }
 }
 

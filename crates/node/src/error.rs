@@ -137,6 +137,14 @@ pub enum NodeError {
     /// A name that stands for nothing, or for several things.
     #[error("{0}")]
     Name(String),
+    /// An account that was tried does not work.
+    #[error("the account {name} does not work: {problem}")]
+    Account {
+        /// Its name.
+        name: String,
+        /// What was seen.
+        problem: Box<ipvm_effects::Problem>,
+    },
     /// A task that is awaited has no result here that counts.
     #[error("{message}")]
     Unmet {
@@ -320,6 +328,7 @@ impl NodeError {
                 "get the CAR again; blocks that are here are not written twice".into()
             }
             Self::NotWhole { .. } => "import a CAR that holds it, or add the content here".into(),
+            Self::Account { problem, .. } => help_for_account(problem).into(),
             Self::Unmet { .. } => "`--wait SECONDS` waits for what another process brings".into(),
             Self::NoPassphrase(_) => {
                 "set IPVM_PASSPHRASE, or run this on a terminal, which asks for it".into()
@@ -368,6 +377,16 @@ impl NodeError {
             }
             _ => String::new(),
         }
+    }
+}
+
+/// What to do about an account that does not work.
+fn help_for_account(problem: &ipvm_effects::Problem) -> &'static str {
+    match problem.reason {
+        "private address" => {
+            "add the account again, with `--allow-private HOST:PORT` if that server is meant"
+        }
+        _ => "if the account is wrong, add it again under its name, which replaces it",
     }
 }
 

@@ -347,9 +347,8 @@ pub(crate) fn token(bytes: &[u8]) -> Block {
 
 /// An error value as a person reads it, in one line.
 pub(crate) fn one_line(error: &ipvm_ipld::Ipld) -> String {
-    match (Failure::from_ipld(error), error) {
-        (Some(failure), _) => failure.to_string(),
-        (None, ipvm_ipld::Ipld::String(text)) => text.replace(['\n', '\r'], " "),
-        (None, other) => ipvm_ipld::json::to_string(other),
+    match ipvm_workflow::error_in_words(error) {
+        Some(text) => text.replace(['\n', '\r'], " "),
+        None => ipvm_ipld::json::to_string(error),
     }
 }

@@ -206,6 +206,23 @@ impl fmt::Display for LimitKind {
     }
 }
 
+/// The value of a receipt's `error` in words: the system's own failures, text, and what an effect or a function explains
+/// with `reason` and `message`. `None` of other data.
+#[must_use]
+pub fn error_in_words(value: &Ipld) -> Option<String> {
+    if let Some(failure) = Failure::from_ipld(value) {
+        return Some(failure.to_string());
+    }
+    match value {
+        Ipld::String(text) => Some(text.clone()),
+        Ipld::Map(map) => match (map.get("reason"), map.get("message")) {
+            (Some(Ipld::String(_)), Some(Ipld::String(message))) => Some(message.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 impl Failure {
     /// Whether a receipt with this failure may answer for the computation later. Only what follows from the
     /// computation alone may: limits, crashes, cancellations and failures of others say nothing about it

@@ -22,7 +22,7 @@ pub use config::{
     Check, Config, DEFAULT_DISK, DEFAULT_FUEL, DEFAULT_LOG, DEFAULT_MEMORY, DEFAULT_OUTPUT,
     DEFAULT_RETRY, DEFAULT_TIME, Limits, MAX_AGENTS, MAX_RETRY,
 };
-pub use failure::{Failure, LimitKind};
+pub use failure::{Failure, LimitKind, error_in_words};
 pub use graph::{Graph, GraphError, MAX_AWAITS};
 pub use plan::{Plan, TaskParts};
 pub use secrecy::{NotOpen, Secrecy, Secrets, Taint};

@@ -11,14 +11,18 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Provider {
     /// Add an account, or replace the one with this name.
-    #[command(after_help = "\
+    #[command(
+        subcommand_value_name = "KIND",
+        subcommand_help_heading = "Kinds",
+        after_help = "\
 Examples:
   ipvm provider add web http --host api.example.com --bearer-file token.txt
   ipvm provider add local http --allow-private 127.0.0.1:8080
   ipvm provider add mail smtp --subject alice-mail --server mail.example.com --user alice --secret-file password.txt
   ipvm provider add zone dns --server ns1.example.com:53 --zone example.com --key ddns. --secret-file key.txt
   ipvm provider add papers file --folder ~/papers
-  ipvm provider add api-key secret --secret-file key.txt")]
+  ipvm provider add api-key secret --secret-file key.txt"
+    )]
     Add {
         /// What to call it.
         name: String,

@@ -98,6 +98,13 @@ pub(crate) struct Ended<'a> {
     pub(crate) error: Option<&'a str>,
 }
 
+/// An error or a doubt, as it is told in full at the end.
+pub(crate) struct Told {
+    pub(crate) label: String,
+    pub(crate) message: String,
+    pub(crate) is_doubt: bool,
+}
+
 /// The whole run.
 pub(crate) struct Board {
     pub(crate) name: String,
@@ -106,8 +113,8 @@ pub(crate) struct Board {
     pub(crate) saved_us: u64,
     pub(crate) total: u64,
     pub(crate) began: Instant,
-    /// (label, message) of the first errors that are not consequences of others.
-    pub(crate) errors: Vec<(String, String)>,
+    /// The first errors that are not consequences of others, and doubts.
+    pub(crate) errors: Vec<Told>,
     plan: Arc<Plan>,
     /// The rows by rank, each in the order of the file: a picture looks at as many as it has room for.
     ranked: [BTreeSet<u32>; RANKS],
@@ -187,8 +194,7 @@ impl Board {
             tally.doubted += 1;
         };
         count(&mut self.tally);
-        self.errors
-            .push((self.label(step).to_owned(), format!("in doubt: {reason}")));
+        self.tell(step, reason, true);
         self.change(step, |row| {
             count(&mut row.tally);
             row.error.get_or_insert_with(|| reason.to_owned());
@@ -230,14 +236,20 @@ impl Board {
     }
 
     fn keep_error(&mut self, ended: &Ended<'_>) {
-        let consequence = ended.because.is_some();
-        // One more than is told, to know that there are more.
-        if ended.status != Status::Error || consequence || self.errors.len() > MAX_ERRORS {
-            return;
+        if ended.status == Status::Error && ended.because.is_none() {
+            self.tell(ended.step, ended.error.unwrap_or("no message"), false);
         }
-        let message = ended.error.unwrap_or("no message").to_owned();
-        self.errors
-            .push((self.label(ended.step).to_owned(), message));
+    }
+
+    fn tell(&mut self, step: u32, message: &str, is_doubt: bool) {
+        // One more than is told, to know that there are more.
+        if self.errors.len() <= MAX_ERRORS {
+            self.errors.push(Told {
+                label: self.label(step).to_owned(),
+                message: message.to_owned(),
+                is_doubt,
+            });
+        }
     }
 
     /// Changes the row of a step, and moves it to its new rank.

@@ -180,6 +180,10 @@ fn group(row: &Row, canvas: &Canvas) -> String {
         let text = format!("{} from memory, {}", count(tally.memo), saved(row));
         parts.push(canvas.paint.memo(&text));
     }
+    if tally.doubted > 0 {
+        let text = format!("{} in doubt", count(tally.doubted));
+        parts.push(canvas.paint.busy(&text));
+    }
     if tally.failed > 0 {
         let reason = row
             .error
@@ -269,6 +273,45 @@ mod tests {
             ),
         ] {
             assert_eq!(row_line(&row, row.label.len(), &canvas(9, now)), expect);
+        }
+    }
+
+    /// Without this, whoever watches would take a mail for a computation, or one of unknown outcome for one that was sent.
+    #[test]
+    fn a_row_says_what_it_does_to_the_world_and_what_is_in_doubt() {
+        let (now, doubt) = (Instant::now(), |tally: Tally| Tally {
+            doubted: 1,
+            ..tally
+        });
+        let done = row("mail", 1, tally(0, 1, 0, 0));
+        let lost = Row {
+            error: Some("no answer".to_owned()),
+            ..row("mail", 1, doubt(tally(0, 0, 0, 0)))
+        };
+        let many = row("mail", 4, doubt(tally(0, 3, 0, 0)));
+        for (class, row, expect) in [
+            (Class::Mutation, done, "✓ mail  mutation  41 ms"),
+            (
+                Class::Query,
+                row("mail", 1, tally(0, 0, 0, 0)),
+                "· mail  query  waiting",
+            ),
+            (
+                Class::Mutation,
+                lost,
+                "? mail  mutation  in doubt: no answer",
+            ),
+            (
+                Class::Idempotent,
+                many,
+                "? mail  idempotent  ███████████████░░░░░  3/4 · 41 ms · 1 in doubt",
+            ),
+        ] {
+            let row = Row {
+                badge: Some(class),
+                ..row
+            };
+            assert_eq!(row_line(&row, 4, &canvas(9, now)), expect);
         }
     }
 

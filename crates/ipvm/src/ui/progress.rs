@@ -320,13 +320,13 @@ fn last_picture(board: &Board, canvas: &Canvas) {
     for line in frame::lines(board, canvas) {
         term::note(&line);
     }
-    for (label, message) in board.errors.iter().take(MAX_ERRORS) {
-        term::note(&format!(
-            "{} {}: {}",
-            canvas.paint.bad("error"),
-            clean(label),
-            clean(message)
-        ));
+    for told in board.errors.iter().take(MAX_ERRORS) {
+        let word = match told.is_doubt {
+            true => canvas.paint.busy("in-doubt"),
+            false => canvas.paint.bad("error"),
+        };
+        let (label, message) = (clean(&told.label), clean(&told.message));
+        term::note(&format!("{word} {label}: {message}"));
     }
     if board.errors.len() > MAX_ERRORS {
         let failed = counted(board.tally.failed, "task");

@@ -100,6 +100,10 @@ fn http_account(http: &Http) -> anyhow::Result<HttpAccount> {
         }
         _ => HttpAuth::None,
     };
+    if http.hosts.is_empty() && !matches!(auth, HttpAuth::None) {
+        let message = "credentials without a host would go wherever a workflow says";
+        return Err(Fault::usage(message, "add `--host HOST`").into());
+    }
     Ok(HttpAccount {
         hosts: (!http.hosts.is_empty()).then(|| http.hosts.clone()),
         auth,

@@ -18,16 +18,16 @@ use crate::needles::{self, Needles, noise};
 use crate::parties::{Party, call};
 
 const WHO: &str = "Alice Liddell, born 1852-05-04";
-const NAME: &str = "diagnosis-of-alice";
+pub(crate) const NAME: &str = "diagnosis-of-alice";
 
-struct Scene {
-    home: Home,
-    secret: Needles,
+pub(crate) struct Scene {
+    pub(crate) home: Home,
+    pub(crate) secret: Needles,
     control: Needles,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let home = Home::new();
         home.file("calc.wasm", component(CALC));
         home.file("program.wasm", program());
@@ -48,7 +48,7 @@ impl Scene {
 
     /// Everything that steps are known by: tasks, computations, invocations, receipts, results and logs; of these labels
     /// in runs with secret steps, and as the control, of all that are open.
-    fn know(&mut self, labels: &[&str]) {
+    pub(crate) fn know(&mut self, labels: &[&str]) {
         let node = Node::open(&self.home.path(), Access::Read).unwrap();
         for run in node.runs(100).unwrap().iter().filter(|run| run.secret) {
             let plan = node.plan(&run.workflow).unwrap();
@@ -114,7 +114,7 @@ impl Scene {
 
     /// Nothing secret is in the home, and what is open is.
     #[track_caller]
-    fn check(&self, when: &str) {
+    pub(crate) fn check(&self, when: &str) {
         let mut control = HashSet::new();
         for (path, bytes) in needles::home(&self.home.path()) {
             let found = self.secret.found_in(&bytes);
@@ -142,7 +142,7 @@ impl Scene {
 
     /// What a run says has nothing secret but the name, which is that of a folder with outputs.
     #[track_caller]
-    fn said_nothing(&self, ran: &Ran) {
+    pub(crate) fn said_nothing(&self, ran: &Ran) {
         for said in [&ran.out, ran.err.as_bytes()] {
             let mut found = self.secret.found_in(said);
             found.remove("name");
@@ -177,7 +177,7 @@ impl Scene {
     }
 
     #[track_caller]
-    fn says_nothing(&self, args: &[&str]) -> String {
+    pub(crate) fn says_nothing(&self, args: &[&str]) -> String {
         let ran = self.home.run(args).code(0);
         for said in [&ran.out, ran.err.as_bytes()] {
             let found = self.secret.found_in(said);

@@ -166,7 +166,10 @@ impl Node {
         let provider = self.effects().provider(serving.account.kind());
         provider
             .test(&serving.account)
-            .map_err(|problem| NodeError::Name(problem.to_string()))
+            .map_err(|problem| NodeError::Account {
+                name: name.to_owned(),
+                problem: Box::new(problem),
+            })
     }
 
     /// The accounts of a kind that serve a subject's request, in the order in which they are tried.

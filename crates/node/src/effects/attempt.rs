@@ -170,10 +170,11 @@ impl Attempts {
         self.last
     }
 
-    /// Why it is not known whether the effect was done.
-    pub(super) fn doubt(&self) -> String {
-        match &self.last {
-            Some(Last::Fault(fault)) => fault.to_string(),
+    /// Why it is not known whether the effect was done; `before` is what an earlier effort said of it.
+    pub(super) fn doubt(&self, before: Option<&str>) -> String {
+        match (&self.last, before) {
+            (Some(Last::Fault(fault)), _) => fault.to_string(),
+            (_, Some(reason)) => reason.to_owned(),
             _ => "it was begun by a process that ended before it could say what came of it"
                 .to_owned(),
         }

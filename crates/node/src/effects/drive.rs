@@ -264,7 +264,10 @@ impl<'a> Performance<'a> {
                     return Ok(End::Result(outcome(last, effort.attempts())));
                 }
                 Action::GiveUp => return Ok(End::Abandoned),
-                Action::Doubt => return Ok(End::Doubt(attempts.doubt())),
+                Action::Doubt => {
+                    let before = self.left.as_ref().and_then(|left| left.doubt.as_deref());
+                    return Ok(End::Doubt(attempts.doubt(before)));
+                }
             };
             let mut jitter = [0; 4];
             fill_random(&mut jitter)?;

@@ -3,7 +3,7 @@
 use crate::fake::ipld;
 use ipvm_ipld::{Ipld, cid_of, codec, json};
 use ipvm_ucan::promise::Branch;
-use ipvm_workflow::{Failure, LimitKind};
+use ipvm_workflow::{Failure, LimitKind, error_in_words};
 
 fn all() -> Vec<(Failure, &'static str)> {
     let cid = cid_of(codec::RAW, b"");
@@ -221,4 +221,22 @@ fn long_messages_are_cut() {
         panic!()
     };
     assert_eq!(message.len(), 4_095);
+}
+
+/// Breaks: whoever reads why a mail was refused would read a map.
+#[test]
+fn errors_are_told_in_words() {
+    for (text, expect) in [
+        (r#"{"reason": "cancelled"}"#, Some("the task was cancelled")),
+        (r#""no image""#, Some("no image")),
+        (
+            r#"{"reason": "smtp status", "message": "not for bob", "code": 550}"#,
+            Some("not for bob"),
+        ),
+        (r#"{"reason": "smtp status"}"#, None),
+        (r#"{"message": "hello"}"#, None),
+        ("7", None),
+    ] {
+        assert_eq!(error_in_words(&ipld(text)).as_deref(), expect, "{text}");
+    }
 }

@@ -1,0 +1,483 @@
+//! Effects from the command line, against real servers. Without these, somebody could get a mail twice, or be told that
+//! one was not sent that was; and whoever has to settle that would not learn how.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use ipvm_testkit::mail::{Mail, MailServer};
+use ipvm_testkit::web::Web;
+use ipvm_testkit::{Asked, CALC, asking, component};
+use serde_json::{Value, json};
+
+use crate::home::{Home, Ran};
+
+/// A home whose owner may send mail at a server on this machine.
+struct Post {
+    home: Home,
+    server: MailServer,
+}
+
+impl Post {
+    fn new() -> Self {
+        let (home, server) = (Home::new(), MailServer::start());
+        home.file("calc.wasm", component(CALC));
+        let at = server.address();
+        let add = ["provider", "add", "mail", "smtp", "--server", &at];
+        home.ok(&[&add[..], &["--tls", "none", "--allow-private", &at]].concat());
+        Self { home, server }
+    }
+
+    /// Writes `letters.yaml`: a mail to each, with ten letters from a function, and a note of what came of all.
+    fn letters(&self, recipients: &[&str]) {
+        let mut text = "ipvm: \"0.2\"\nname: letters\ntasks:\n  text: { mod: calc.wasm, fun: blob, args: [10] }\n".to_owned();
+        let mut all = Vec::new();
+        for to in recipients {
+            let label = to.split('@').next().unwrap();
+            text += &format!(
+                "  {label}: {{ cmd: /msg/send, args: {{ from: \"mailto:alice@example.com\", to: [\"{to}\"], subject: hello, body: {{await: text}} }} }}\n"
+            );
+            all.push(format!("{{await: {label}}}"));
+        }
+        let all = all.join(", ");
+        text += &format!("  sent: {{ cmd: /kv/set, args: {{ key: sent, value: [{all}] }} }}\n");
+        self.home.file("letters.yaml", text);
+    }
+
+    fn run(&self, more: &[&str]) -> Ran {
+        self.home.run(&[&["run", "letters.yaml"], more].concat())
+    }
+
+    /// A run that ends with this exit code, as `--json` tells of it.
+    #[track_caller]
+    fn report(&self, code: i32, more: &[&str]) -> Value {
+        let ran = self.run(&[more, &["--json"]].concat()).code(code);
+        serde_json::from_slice(&ran.out).unwrap()
+    }
+
+    /// What is in doubt.
+    fn doubts(&self) -> Vec<Value> {
+        let doubts = self.home.json(&["workflow", "doubt", "list", "--json"]);
+        doubts.as_array().unwrap().clone()
+    }
+
+    #[track_caller]
+    fn mails_to(&self, to: &str) -> Vec<Mail> {
+        let mails = self.server.mails().into_iter();
+        mails.filter(|mail| mail.to == [to]).collect()
+    }
+}
+
+const BOB: &str = "bob@example.com";
+const CAROL: &str = "carol@example.com";
+const LOST: &str = "lost@example.com";
+const HELD: &str = "held@example.com";
+
+#[test]
+fn each_mail_is_sent_once_and_once_more_only_when_asked_for() {
+    let post = Post::new();
+    post.letters(&[BOB, CAROL]);
+    let ran = post
+        .run(&[])
+        .code(0)
+        .says("ok bob")
+        .says("done: 4 tasks: 4 executed");
+    assert!(!ran.err.contains("--again"), "{}", ran.err);
+    let first = post.server.mails();
+    assert_eq!(first.len(), 2);
+    for to in [BOB, CAROL] {
+        let [mail] = &post.mails_to(to)[..] else {
+            panic!("{to}: {first:?}")
+        };
+        assert_eq!(mail.from, "alice@example.com");
+        assert!(mail.text.contains("\nSubject: hello\n"), "{}", mail.text);
+        assert!(mail.text.contains("\n\nxxxxxxxxxx\n"), "{}", mail.text);
+    }
+    // What is done is told, and not done again.
+    let again = post.run(&[]).code(0);
+    let again = again
+        .says("nothing was done")
+        .says("`--again`")
+        .says("0 executed");
+    assert!(again.text().contains("<bafy"), "the results are shown");
+    assert_eq!(post.server.mails(), first);
+    let report = post.report(0, &["--again"]);
+    assert_eq!(
+        report["executed"], 3,
+        "the function is answered from memory"
+    );
+    let mails = post.server.mails();
+    assert_eq!(mails.len(), 4);
+    let ids: std::collections::BTreeSet<&str> = mails.iter().map(|mail| &*mail.id).collect();
+    assert_eq!(ids.len(), 4, "{ids:?}");
+    for (label, class) in [("text", "pure"), ("bob", "mutation"), ("sent", "mutation")] {
+        assert_eq!(report["tasks"][label]["class"], class, "{label}");
+    }
+    let bob = &report["tasks"]["bob"];
+    let id = format!("<{}@ipvm>", bob["task"].as_str().unwrap());
+    assert_eq!(
+        bob["out"]["ok"],
+        json!({"id": id, "accepted": [BOB], "answer": "250 taken"})
+    );
+    assert_eq!(post.mails_to(BOB)[1].id, id);
+}
+
+#[test]
+fn what_the_server_puts_off_is_tried_again_and_what_it_refuses_is_not() {
+    let post = Post::new();
+    post.letters(&["busy@example.com", "no@example.com", BOB]);
+    let ran = post.run(&[]).code(1).says("error no: nothing was sent");
+    let ran = ran
+        .says("error sent: because of no")
+        .says("ok busy")
+        .says("ok bob");
+    assert!(!ran.err.contains("in doubt"), "{}", ran.err);
+    assert_eq!(post.server.times("RCPT TO:<busy@"), 2, "451, then again");
+    assert_eq!(post.server.times("RCPT TO:<no@"), 1);
+    assert_eq!(post.server.mails().len(), 2);
+    let report = post.report(1, &[]);
+    assert_eq!(
+        (&report["status"], &report["executed"]),
+        (&json!("error"), &json!(0))
+    );
+    assert_eq!(report["tasks"]["no"]["out"]["error"]["code"], 550);
+    assert_eq!(report["tasks"]["sent"]["because"], "no");
+    assert_eq!(
+        post.server.times("RCPT TO:<no@"),
+        1,
+        "an answer is a result"
+    );
+}
+
+/// What every verb says of one doubt; the task's CID.
+#[track_caller]
+fn tells_of_the_doubt(post: &Post, label: &str, why: Option<&str>) -> String {
+    let shown = post.home.json(&["workflow", "show", "letters", "--json"]);
+    assert_eq!(shown["status"], "in-doubt");
+    let task = &shown["tasks"][label];
+    assert_eq!(
+        (&task["status"], &task["class"]),
+        (&json!("in-doubt"), &json!("mutation"))
+    );
+    assert!(task["receipt"].is_null() && task["out"].is_null(), "{task}");
+    assert_eq!(shown["tasks"]["sent"]["status"], "pending");
+    let text = post.home.ok(&["workflow", "show", "letters"]);
+    assert!(text.starts_with("letters  in-doubt\n"), "{text}");
+    assert!(
+        text.lines()
+            .any(|line| line.starts_with("in-doubt ") && line.contains(label)),
+        "{text}"
+    );
+    let runs = post.home.json(&["workflow", "list", "--json"]);
+    assert_eq!(runs[0]["status"], "in-doubt", "{runs}");
+    let [doubt] = &post.doubts()[..] else {
+        panic!("{:?}", post.doubts())
+    };
+    assert_eq!(
+        (&doubt["label"], &doubt["task"]),
+        (&json!(label), &task["task"])
+    );
+    assert_eq!(
+        (&doubt["command"], &doubt["name"]),
+        (&json!("/msg/send"), &json!("letters"))
+    );
+    assert_eq!(
+        (&doubt["run"], &doubt["reason"].as_str().is_some()),
+        (&shown["run"], &why.is_some())
+    );
+    let task = task["task"].as_str().unwrap().to_owned();
+    let list = post.home.ok(&["workflow", "doubt", "list"]);
+    let line = list
+        .lines()
+        .find(|line| line.starts_with(&task))
+        .expect("a line");
+    assert!(line.contains("/msg/send") && line.contains(label), "{line}");
+    assert!(
+        line.contains(why.unwrap_or("a process ended in the middle")),
+        "{line}"
+    );
+    task
+}
+
+/// Wrong words are refused, and settle nothing.
+#[track_caller]
+fn refuses_wrong_words(post: &Post, task: &str) {
+    let resolve = |args: &[&str]| {
+        post.home
+            .run(&[&["workflow", "doubt", "resolve"], args].concat())
+    };
+    resolve(&[task]).code(2).says("--done");
+    resolve(&[task, "--done", "--not-done"])
+        .code(2)
+        .says("--not-done");
+    resolve(&[task, "--not-done", "--result", "1"])
+        .code(2)
+        .says("--result");
+    resolve(&[task, "--result", "1"]).code(2).says("--done");
+    resolve(&[task, "--done", "--result", "{"])
+        .code(2)
+        .says("is not DAG-JSON");
+    for wrong in [
+        "bafyreigxvfradwkmhpfsqcfyqk5kfjpy6lonxbvx5222sbnrifypuckxyq",
+        "letters",
+        &task[..7],
+    ] {
+        resolve(&[wrong, "--done"])
+            .code(2)
+            .says("names no doubt")
+            .says("workflow doubt list");
+    }
+    assert_eq!(post.doubts().len(), 1);
+}
+
+#[test]
+fn a_mail_without_an_answer_is_in_doubt_until_somebody_says_what_became_of_it() {
+    for done in [true, false] {
+        let post = Post::new();
+        post.letters(&[LOST, BOB]);
+        let ran = post
+            .run(&[])
+            .code(4)
+            .says("in-doubt lost: ")
+            .says("ok bob")
+            .says("in doubt: 4 tasks");
+        let ran = ran.says("`ipvm workflow doubt list`").says("--not-done");
+        assert!(!ran.err.contains("\nerror"), "{}", ran.err);
+        // To ask again changes nothing.
+        let report = post.report(4, &[]);
+        assert_eq!(
+            (&report["status"], &report["executed"]),
+            (&json!("in-doubt"), &json!(0))
+        );
+        assert_eq!(report["tasks"]["lost"]["status"], "in-doubt");
+        assert_eq!(post.mails_to(LOST).len(), 1);
+        let task = tells_of_the_doubt(&post, "lost", Some("perhaps done"));
+        refuses_wrong_words(&post, &task);
+        if !done {
+            let said = post
+                .home
+                .run(&["workflow", "doubt", "resolve", &task[..20], "--not-done"]);
+            said.code(0).says("`lost` was not done, by your word");
+            assert!(post.doubts().is_empty());
+            post.report(4, &[]);
+            let mails = post.mails_to(LOST);
+            assert_eq!(mails.len(), 2, "sent once more, as the person said");
+            assert_eq!(
+                mails[0].id, mails[1].id,
+                "whoever got both can tell that they are one"
+            );
+            assert_eq!(post.doubts().len(), 1);
+            continue;
+        }
+        let resolve = ["workflow", "doubt", "resolve", &task, "--done", "--result"];
+        let said = post.home.run(&[&resolve[..], &[r#"{"id": 7}"#]].concat());
+        said.code(0).says("`lost` was done, by your word");
+        let report = post.report(0, &[]);
+        assert_eq!(
+            (&report["status"], &report["executed"]),
+            (&json!("ok"), &json!(1))
+        );
+        assert_eq!(report["tasks"]["lost"]["out"]["ok"], json!({"id": 7}));
+        assert_eq!(
+            (post.mails_to(LOST).len(), post.mails_to(BOB).len()),
+            (1, 1)
+        );
+        let receipt = report["tasks"]["lost"]["receipt"].as_str().unwrap();
+        let shown = post.home.json(&["receipt", "show", receipt, "--json"]);
+        assert!(
+            shown["engine"]
+                .as_str()
+                .unwrap()
+                .contains("settled by a person"),
+            "{shown}"
+        );
+        post.home.ok(&["store", "verify"]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_process_killed_while_the_server_holds_its_answer_leaves_a_doubt() {
+    let post = Post::new();
+    post.letters(&[HELD, BOB]);
+    let mut command = post.home.command(&["run", "letters.yaml"]);
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let other = lines.find(|line| line.as_ref().is_ok_and(|line| line.starts_with("ok bob")));
+    assert!(other.is_some(), "one mail is reported");
+    post.server.wait_for(2);
+    // While it is under way it is no doubt.
+    let shown = post.home.json(&["workflow", "show", "letters", "--json"]);
+    assert_eq!(shown["tasks"]["held"]["receipt"], Value::Null);
+    child.kill().unwrap();
+    assert_eq!(child.wait().unwrap().code(), None, "it was killed");
+    let [doubt] = &post.doubts()[..] else {
+        panic!("{:?}", post.doubts())
+    };
+    assert_eq!(
+        (&doubt["label"], &doubt["reason"]),
+        (&json!("held"), &Value::Null)
+    );
+    let list = post.home.ok(&["workflow", "doubt", "list"]);
+    assert!(list.contains("run the workflow again"), "{list}");
+    // A mail server cannot tell; it is not asked to send again.
+    post.run(&[])
+        .code(4)
+        .says("in-doubt held: ")
+        .says("a process that ended");
+    let task = tells_of_the_doubt(&post, "held", Some("a process that ended"));
+    refuses_wrong_words(&post, &task);
+    assert_eq!(
+        (post.mails_to(HELD).len(), post.mails_to(BOB).len()),
+        (1, 1)
+    );
+    post.home
+        .ok(&["workflow", "doubt", "resolve", &task, "--done"]);
+    let report = post.report(0, &[]);
+    assert_eq!(report["tasks"]["held"]["out"], json!({"ok": null}));
+    assert_eq!(
+        (post.mails_to(HELD).len(), post.mails_to(BOB).len()),
+        (1, 1)
+    );
+    post.home.ok(&["store", "verify"]);
+}
+
+/// A home whose owner may ask a server on this machine.
+struct Site {
+    home: Home,
+    web: Web,
+}
+
+impl Site {
+    fn new() -> Self {
+        let (home, web) = (Home::new(), Web::start());
+        let site = Self { home, web };
+        let at = site.web.address();
+        site.home
+            .ok(&["provider", "add", "local", "http", "--allow-private", &at]);
+        site
+    }
+
+    fn uri(&self, path: &str) -> String {
+        format!("http://{}{path}", self.web.address())
+    }
+
+    /// Runs a file with these tasks, and what else it says.
+    #[track_caller]
+    fn run(&self, code: i32, tasks: &str) -> Value {
+        let text = format!("ipvm: \"0.2\"\nname: site\n{tasks}");
+        self.home.file("site.yaml", text);
+        let ran = self.home.run(&["run", "site.yaml", "--json"]).code(code);
+        serde_json::from_slice(&ran.out).unwrap()
+    }
+}
+
+#[test]
+fn the_report_says_what_each_command_does_to_the_world() {
+    let site = Site::new();
+    site.home.file("calc.wasm", component(CALC));
+    let mut tasks = "tasks:\n  pure: { mod: calc.wasm, fun: add, args: [1, 2] }\n".to_owned();
+    let commands = [
+        ("read", "query"),
+        ("create", "mutation"),
+        ("update", "idempotent"),
+        ("delete", "idempotent"),
+    ];
+    for (command, _) in commands {
+        let uri = site.uri("/page");
+        let body = match command {
+            "create" | "update" => ", body: hello",
+            _ => "",
+        };
+        tasks +=
+            &format!("  {command}: {{ cmd: /crud/{command}, args: {{ uri: \"{uri}\"{body} }} }}\n");
+    }
+    tasks += "  now: { cmd: /time/now }\n";
+    let report = site.run(0, &tasks);
+    for (label, class) in commands.iter().chain(&[("pure", "pure"), ("now", "query")]) {
+        assert_eq!(report["tasks"][*label]["class"], *class, "{label}");
+    }
+    assert_eq!(report["tasks"]["read"]["out"]["ok"]["status"], 200);
+    let mut lines = site.web.lines();
+    lines.sort();
+    assert_eq!(
+        lines,
+        ["DELETE /page", "GET /page", "POST /page", "PUT /page"]
+    );
+    let shown = site.home.json(&["workflow", "show", "site", "--json"]);
+    assert_eq!(shown["tasks"]["update"], report["tasks"]["update"]);
+}
+
+#[test]
+fn a_private_address_is_refused_and_the_message_says_how_to_allow_it() {
+    let site = Site::new();
+    // Another server that nobody has allowed.
+    let inside = Web::start();
+    let read =
+        |uri: &str| format!("tasks:\n  page: {{ cmd: /crud/read, args: {{ uri: \"{uri}\" }} }}\n");
+    let uri = format!("http://{}/metadata", inside.address());
+    for uri in [uri.clone(), site.uri(&format!("/to?{uri}"))] {
+        let report = site.run(1, &read(&uri));
+        let error = &report["tasks"]["page"]["out"]["error"];
+        assert_eq!(
+            (&error["reason"], &error["kind"]),
+            (&json!("refused"), &json!("private address"))
+        );
+        let ran = site.home.run(&["run", "site.yaml"]).code(1);
+        ran.says("error page: refused (private address): ")
+            .says("`ipvm provider add NAME KIND --allow-private HOST:PORT`");
+    }
+    assert_eq!(inside.lines(), Vec::<String>::new(), "it was never asked");
+    assert_eq!(site.web.lines().len(), 2, "the redirect was seen");
+    // What the message says, done.
+    let at = inside.address();
+    site.home
+        .ok(&["provider", "add", "inside", "http", "--allow-private", &at]);
+    site.run(0, &read(&uri));
+    assert_eq!(inside.lines(), ["GET /metadata"]);
+}
+
+#[test]
+fn a_function_asks_for_what_its_workflow_lets_it() {
+    let site = Site::new();
+    let args = format!(
+        r#"{{"uri": "{}", "as": "text", "body": "hello"}}"#,
+        site.uri("/asked")
+    );
+    let args = ipvm_ipld::json::from_str(&args, Default::default()).unwrap();
+    let args = ipvm_ipld::cbor::encode(&args).unwrap();
+    let asked = Asked {
+        role: "web",
+        cmd: "/crud/create",
+        args: &args,
+    };
+    site.home.file("asking.wasm", asking(&[], Some(&asked)));
+    let tasks = "tasks:\n  asks: { mod: asking.wasm, fun: tell, args: [7] }\n  got: { cmd: /kv/set, args: { key: got, value: {await: asks} } }\n";
+    // Without a binding nothing is asked for, and the message says what is missing.
+    let report = site.run(1, tasks);
+    let error = &report["tasks"]["asks"]["out"]["error"];
+    assert_eq!(error["kind"], "unbound role");
+    let ran = site.home.run(&["run", "site.yaml"]).code(1);
+    ran.says("the role \"web\"").says("add it to `roles:`");
+    assert_eq!(site.web.lines(), Vec::<String>::new());
+    // Whoever awaits the function gets the answer to what it asked for.
+    let report = site.run(0, &format!("roles: {{ web: owner }}\n{tasks}"));
+    assert_eq!(site.web.lines(), ["POST /asked"]);
+    let out = &report["tasks"]["asks"]["out"]["ok"];
+    assert_eq!(out["body"], "POST /asked", "{report}");
+    // Once for a run; a new run asks anew, though nothing is computed.
+    site.home
+        .run(&["run", "site.yaml"])
+        .code(0)
+        .says("nothing was done");
+    assert_eq!(site.web.lines().len(), 1);
+    site.home.ok(&["run", "site.yaml", "--again"]);
+    assert_eq!(site.web.lines().len(), 2);
+    // A call binds no roles.
+    let called = site.home.run(&["call", "asking.wasm", "tell", "7"]).code(2);
+    called.says("asks for effects").says("`roles:`");
+    assert_eq!(site.web.lines().len(), 2);
+}
