@@ -17,7 +17,8 @@
 //! | `/crud/read` on `file:///path` | `uri` | bytes |
 //! | `/crud/read` on `ipfs://CID/path` | `uri` | bytes |
 //!
-//! Arguments that are not in this table are refused by name. A body that is a link stands for the content it names.
+//! Arguments that are not in this table are refused by name. A body that is a link stands for the content it names; one
+//! that is neither text nor bytes is sent as DAG-JSON.
 //!
 //! # What a fault promises
 //!

@@ -81,12 +81,6 @@ pub(crate) fn decode(args: &BTreeMap<String, Ipld>) -> Result<Mail, Problem> {
             cc.len()
         )));
     }
-    if !matches!(body, Ipld::String(_) | Ipld::Bytes(_) | Ipld::Link(_)) {
-        return Err(bad(format!(
-            "\"body\" must be a string, bytes or a link, but is {}",
-            ipvm_ipld::kind_name(&body)
-        )));
-    }
     Ok(Mail {
         from: parse_address(&from).map_err(bad)?,
         to: addresses(&to)?,
@@ -269,7 +263,6 @@ mod tests {
             "50",
         );
         refused("to", r#""a@b.c""#, "to must be a list");
-        refused("body", "1", "a link");
         refused("bcc", "[]", "\"bcc\"");
         refused("subject", r#""a\r\nBcc: x@y.z""#, "subject");
         refused("headers", r#"{"X": "a\nBcc: x@y.z"}"#, "control");
