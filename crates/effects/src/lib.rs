@@ -9,7 +9,7 @@
 //!
 //! | command | arguments | result |
 //! |---|---|---|
-//! | `/crud/read` (GET), `create` (POST), `update` (PUT), `delete` (DELETE) on `https:`, `http:` | `uri`, `headers?`, `body?` (create, update), `as?`: `bytes`, `text` or `json` | `{status, headers, body}` |
+//! | `/crud/read` (GET), `create` (POST), `update` (PUT), `delete` (DELETE) on `https:`, `http:` | `uri`, `headers?`, `body?` (create, update), `as?`: `bytes`, `text` or `json`, `only?`: `body` | `{status, headers, body}`, or the body alone |
 //! | `/msg/send` | `from`, `to`, `cc?`, `subject`, `body`, `headers?` | `{id, accepted, answer}` |
 //! | `/crud/read` on `dns:NAME?TYPE=TXT` | `uri` | `{records, ttl}` |
 //! | `/crud/create`, `update` on it | `uri`, `value` (one or a list), `ttl?` in seconds | `{records, ttl}` |

@@ -2,7 +2,7 @@
 
 use crate::account::{HttpAccount, HttpAuth};
 use crate::fault::{Fault, Problem};
-use crate::http::args::As;
+use crate::http::args::{As, Give};
 use crate::http::exchange::{BodyEnd, Head, Sent};
 use crate::request::Request;
 use hyper::StatusCode;
@@ -22,7 +22,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// Reads an answer to its end.
 pub(crate) async fn read(
     mut sent: Sent,
-    give: As,
+    give: Give,
     account: &HttpAccount,
     request: &Request<'_>,
 ) -> Result<Ipld, Fault> {
@@ -36,7 +36,7 @@ pub(crate) async fn read(
     Err(failure(&sent, &body, account, request))
 }
 
-async fn success(mut sent: Sent, give: As, request: &Request<'_>) -> Result<Ipld, Fault> {
+async fn success(mut sent: Sent, give: Give, request: &Request<'_>) -> Result<Ipld, Fault> {
     let status = i128::from(sent.head.status.as_u16());
     let limit = request.limits.output;
     let mut body = Vec::new();
@@ -63,7 +63,7 @@ async fn success(mut sent: Sent, give: As, request: &Request<'_>) -> Result<Ipld
             format!("{} answered with a body that is not {what}", sent.url),
         )
     };
-    let body = match give {
+    let body = match give.form {
         As::Bytes => Ipld::Bytes(body),
         As::Text => Ipld::String(String::from_utf8(body).map_err(|_| wrong(&"UTF-8 text"))?),
         As::Json if body.is_empty() => Ipld::Null,
@@ -77,6 +77,9 @@ async fn success(mut sent: Sent, give: As, request: &Request<'_>) -> Result<Ipld
                 .map_err(|error| wrong(&format!("JSON as it is understood here: {error}")))?
         }
     };
+    if give.only_body {
+        return Ok(body);
+    }
     Ok(Ipld::Map(BTreeMap::from([
         ("status".to_owned(), Ipld::Integer(status)),
         ("headers".to_owned(), headers(&sent.head.headers)),

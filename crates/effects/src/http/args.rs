@@ -44,6 +44,14 @@ pub(crate) enum As {
     Json,
 }
 
+/// What of an answer is the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Give {
+    pub(crate) form: As,
+    /// The body and nothing else: what functions take.
+    pub(crate) only_body: bool,
+}
+
 /// One request, before anything of the account is known.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Call {
@@ -51,7 +59,7 @@ pub(crate) struct Call {
     pub(crate) url: Url,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Option<Ipld>,
-    pub(crate) give: As,
+    pub(crate) give: Give,
 }
 
 fn bad(error: impl Display) -> Problem {
@@ -84,7 +92,7 @@ pub(crate) fn decode(command: &Command, args: &BTreeMap<String, Ipld>) -> Result
             "{command} has no body; remove the argument \"body\""
         )));
     }
-    let give = match fields.get_optional("as", as_string).map_err(bad)? {
+    let form = match fields.get_optional("as", as_string).map_err(bad)? {
         None => As::Bytes,
         Some(text) => match text.as_str() {
             "bytes" => As::Bytes,
@@ -97,13 +105,22 @@ pub(crate) fn decode(command: &Command, args: &BTreeMap<String, Ipld>) -> Result
             }
         },
     };
+    let only_body = match fields.get_optional("only", as_string).map_err(bad)? {
+        None => false,
+        Some(text) if text == "body" => true,
+        Some(text) => {
+            return Err(bad(format!(
+                "\"only\" is {text:?}; write body, or leave it out for status, headers and body"
+            )));
+        }
+    };
     fields.finish().map_err(bad)?;
     Ok(Call {
         method,
         url,
         headers,
         body,
-        give,
+        give: Give { form, only_body },
     })
 }
 
@@ -205,7 +222,11 @@ mod tests {
         .unwrap();
         assert_eq!(call.url.as_str(), "https://example.com/a?b");
         assert_eq!(call.method, Method::PUT);
-        assert_eq!(call.give, As::Json);
+        let whole = Give {
+            form: As::Json,
+            only_body: false,
+        };
+        assert_eq!(call.give, whole);
         assert_eq!(call.headers[0].0, "x-a");
 
         let refused = |command: &str, args: &str, part: &str| {
@@ -222,6 +243,7 @@ mod tests {
             "body",
         );
         refused("/crud/read", r#"{"uri": "http://a", "as": "xml"}"#, "xml");
+        refused("/crud/read", r#"{"uri": "http://a", "only": "x"}"#, "only");
         refused("/crud/read", r#"{"uri": "ftp://a"}"#, "ftp");
         refused("/crud/read", r#"{"uri": "http://u:p@a"}"#, "credentials");
         refused("/crud/read", r#"{"uri": "http://a:0"}"#, "no server");

@@ -146,6 +146,9 @@ fn bodies_come_back_as_asked_for() {
         ("failed", "unexpected body")
     );
     assert_eq!(words(check("/", "json")), ("failed", "unexpected body"));
+    // What awaits it is often a function that takes the body alone.
+    let only = check("/json", "json\", \"only\": \"body").unwrap();
+    assert_eq!(at(&only, "a"), &list);
 }
 
 /// An error of the far side is the result, with what it says; being told to come back is not.
