@@ -10,6 +10,7 @@ use ipvm_testkit::{Asked, CALC, asking, component};
 use serde_json::{Value, json};
 
 use crate::home::{Home, Ran};
+use crate::parties::Party;
 
 /// A home whose owner may send mail at a server on this machine.
 struct Post {
@@ -480,4 +481,91 @@ fn a_function_asks_for_what_its_workflow_lets_it() {
     let called = site.home.run(&["call", "asking.wasm", "tell", "7"]).code(2);
     called.says("asks for effects").says("`roles:`");
     assert_eq!(site.web.lines().len(), 2);
+}
+
+/// What is done in this home alone. Two that count the same thing would lose a count; a signature would be one of a token.
+#[test]
+fn effects_of_this_home_do_what_they_say() {
+    let site = Site::new();
+    let set = |value: u32, version: u32| {
+        format!("{{ cmd: /kv/set, args: {{ key: n, value: {value}, version: {version} }} }}")
+    };
+    let report = site.run(0, &format!("tasks:\n  a: {}\n", set(10, 0)));
+    assert_eq!(report["outputs"]["a"], json!({"version": 1}));
+    let report = site.run(
+        1,
+        &format!("tasks:\n  a: {}\n  b: {}\n", set(20, 1), set(30, 0)),
+    );
+    let error = &report["tasks"]["b"]["out"]["error"];
+    assert_eq!(error["reason"], "conflict");
+    let read = site.run(0, "tasks:\n  n: { cmd: /kv/get, args: { key: n } }\n  all: { cmd: /kv/list, args: { prefix: n } }\n  none: { cmd: /kv/list, args: { after: n } }\n");
+    assert_eq!(
+        read["outputs"],
+        json!({"n": {"value": 20, "version": 2}, "all": ["n"], "none": []})
+    );
+    let gone = site.run(
+        0,
+        "tasks:\n  n: { cmd: /kv/delete, args: { key: n, version: 2 } }\n",
+    );
+    assert_eq!(gone["outputs"]["n"], json!({"version": 2}));
+    let before = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let asked = site.run(0, "tasks:\n  now: { cmd: /time/now }\n  a: { cmd: /random/bytes, args: { len: 32 } }\n  b: { cmd: /random/bytes, args: { len: 32 } }\n  n: { cmd: /kv/get, args: { key: n } }\n");
+    let out = &asked["outputs"];
+    assert!(out["now"].as_u64().unwrap() >= before.as_secs());
+    assert_eq!(
+        out["a"]["/"]["bytes"].as_str().unwrap().len(),
+        43,
+        "32 bytes in base64"
+    );
+    assert_ne!(out["a"], out["b"]);
+    assert_eq!(out["n"], Value::Null, "deleted");
+    // Wrong arguments are named.
+    for (args, says) in [
+        (
+            "{ cmd: /random/bytes, args: { len: 1048577 } }",
+            "at most 1048576",
+        ),
+        ("{ cmd: /random/bytes, args: { length: 1 } }", "len"),
+        ("{ cmd: /time/now, args: { zone: here } }", "zone"),
+        (
+            "{ cmd: /kv/set, args: { key: \"\", value: 1 } }",
+            "keys have 1 to 1024",
+        ),
+        (
+            "{ cmd: /crypto/sign, args: { message: 7 } }",
+            "must be bytes or text",
+        ),
+    ] {
+        let report = site.run(1, &format!("tasks:\n  t: {args}\n"));
+        let error = report["tasks"]["t"]["out"]["error"]["message"].to_string();
+        assert!(error.contains(says), "{args}: {error}");
+    }
+}
+
+#[test]
+fn a_signature_is_over_a_fixed_prefix_and_the_message() {
+    let party = Party::new();
+    let run = |subject: &str, code: i32| {
+        let text = format!(
+            "ipvm: \"0.2\"\ntasks:\n  t: {{ cmd: /crypto/sign, subject: \"{subject}\", args: {{ message: hello }} }}\n"
+        );
+        party.home.file("sign.yaml", text);
+        party.home.run(&["run", "sign.yaml", "--json"]).code(code)
+    };
+    for (who, did) in [("owner", &party.owner), ("agent", &party.agent)] {
+        let report: Value = serde_json::from_slice(&run(who, 0).out).unwrap();
+        let signed = &report["outputs"]["t"];
+        assert_eq!(signed["did"], did.as_str());
+        // Ed25519 gives one signature for one message.
+        let key = party.secret(&format!("{who}.key"));
+        let expect = key.sign(b"ipvm signed message\nhello").to_vec();
+        let expect = ipvm_ipld::json::to_string(&ipvm_ipld::Ipld::Bytes(expect));
+        assert_eq!(
+            signed["signature"],
+            serde_json::from_str::<Value>(&expect).unwrap()
+        );
+    }
+    run(&Party::new().owner, 3);
 }

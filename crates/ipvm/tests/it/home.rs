@@ -86,6 +86,21 @@ impl Home {
         ran
     }
 
+    /// Runs a line in a shell that finds the binary.
+    #[cfg(unix)]
+    pub(crate) fn shell(&self, line: &str) -> Ran {
+        let folder = Path::new(env!("CARGO_BIN_EXE_ipvm")).parent().unwrap();
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", line])
+            .current_dir(self.work())
+            .env("IPVM_HOME", self.path())
+            .env("PATH", format!("{}:{path}", folder.display()))
+            .stdin(Stdio::null());
+        Ran::of(command.output().unwrap())
+    }
+
     /// Runs a command that must end with 0, and returns what it printed.
     pub(crate) fn ok(&self, args: &[&str]) -> String {
         self.run(args).code(0).text()

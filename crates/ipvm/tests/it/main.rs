@@ -15,6 +15,7 @@ mod content;
 mod corrupt;
 mod did_web;
 mod disk;
+mod documents;
 mod effects;
 mod folders;
 mod help;
