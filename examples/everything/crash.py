@@ -209,6 +209,7 @@ def main() -> None:
     kills = int(sys.argv[3]) if len(sys.argv) > 3 else 8
     seed = int(sys.argv[4]) if len(sys.argv) > 4 else random.randrange(1 << 32)
     chance = random.Random(seed)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     example = Example(ipvm, folder)
     try:
         crash(example, kills, chance, seed)

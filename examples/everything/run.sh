@@ -67,7 +67,7 @@ fi
 # --- the servers ---
 
 if [ "${1:-}" = servers ]; then
-    printf '%s: how to reach the servers, for a shell; they stop with Ctrl-D\n' "$name" >&2
+    printf '%s: how to reach the servers, for a shell; they stop with Ctrl-D or Ctrl-C\n' "$name" >&2
     printf 'KEY=%s\nMAILS=%s\n' "$scratch/servers/names/tsig.key" "$scratch/servers/mails/new"
     "$python" "$here/servers.py" "$scratch/servers"
     exit
@@ -161,5 +161,6 @@ say "… and the same by way of a value that is known only when the run is under
 "$ipvm" run --quiet "$here/subscribe.yaml" --set address=bob@example.com >/dev/null
 "$ipvm" run --quiet "$here/subscribe.yaml" --set address=eve@evil.test >/dev/null
 refused news.yaml 1
+has "$scratch/err" '^error news: refused \(MatchError\): delegation [a-z0-9]+ '
 
 printf '\n%s: ok; one record, four mails in two runs, one report; nothing was done twice, and nothing to Eve\n' "$name"

@@ -312,8 +312,8 @@ class Servers:
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this hears it too, and ends
+    for end in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(end, lambda *_: sys.exit(0))
     servers = Servers(Path(sys.argv[1]).resolve())
     try:
         print(f"DNS={HOST}:{servers.wire.port}")

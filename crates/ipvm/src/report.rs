@@ -129,7 +129,8 @@ pub(crate) fn write_text(
     head.write(out)?;
     writeln!(out)?;
     let people = People::of(node)?;
-    let mut table = Table::with_heading(&["STATUS", "TASK", "TOOK", "RECEIPT", ""]).right(2);
+    let mut table =
+        Table::with_heading(&["STATUS", "TASK", "CLASS", "TOOK", "RECEIPT", ""]).right(3);
     for step in report.steps.iter() {
         let status = if step.memo {
             format!("{} ↺", step.status.as_str())
@@ -148,6 +149,7 @@ pub(crate) fn write_text(
         table.row([
             status,
             clean(&step.label).into_owned(),
+            step.class.as_str().to_owned(),
             took,
             receipt,
             people.in_text(&remark(node, &step)?),

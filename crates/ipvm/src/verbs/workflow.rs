@@ -124,6 +124,8 @@ fn doubt(context: &mut Context, verb: &Doubt) -> anyhow::Result<Code> {
 
 fn doubts(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
     const UNASKED: &str = "a process ended in the middle; run the workflow again: the far side is asked, if it can tell";
+    const LOOK: &str = "look for it at the far side: a mail has the Message-ID <TASK@ipvm>, a request by HTTP the Idempotency-Key TASK; then say \
+                        `ipvm workflow doubt resolve TASK --done` or `--not-done`, and run the workflow again";
     let doubts = context.reader()?.doubts()?;
     let out = &mut context.out;
     if as_json {
@@ -144,6 +146,10 @@ fn doubts(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
         writeln!(out)?;
         return Ok(Code::Done);
     }
+    if doubts.is_empty() {
+        context.note("nothing is in doubt");
+        return Ok(Code::Done);
+    }
     let mut table = Table::with_heading(&["TASK", "COMMAND", "RUN", "LABEL", "SINCE", "WHY"]);
     for doubt in &doubts {
         table.row([
@@ -156,5 +162,6 @@ fn doubts(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
         ]);
     }
     table.write(out)?;
+    context.note(LOOK);
     Ok(Code::Done)
 }

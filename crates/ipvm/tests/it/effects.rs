@@ -186,6 +186,8 @@ fn tells_of_the_doubt(post: &Post, label: &str, why: Option<&str>) -> String {
         (&shown["run"], &why.is_some())
     );
     let task = task["task"].as_str().unwrap().to_owned();
+    let told = post.home.run(&["workflow", "doubt", "list"]).code(0);
+    told.says("Message-ID <TASK@ipvm>");
     let list = post.home.ok(&["workflow", "doubt", "list"]);
     let line = list
         .lines()

@@ -46,8 +46,8 @@ impl Condition {
             cid: Some(Box::new(self.cid)),
             field: Some("pol"),
             message: format!(
-                "delegation {} of the chain, with promises resolved: {not_met}",
-                self.link
+                "delegation {} ({} of the chain) does not allow these args, with promises resolved: {not_met}",
+                self.cid, self.link
             ),
         })
     }

@@ -172,7 +172,7 @@ impl<'a> Performance<'a> {
             Ok(()) => Ok(None),
             Err(NodeError::Refused(refusal)) => Ok(Some(Failure::Refused {
                 kind: refusal.kind.to_string(),
-                message: refusal.to_string(),
+                message: refusal.message,
             })),
             Err(error) => Err(error),
         }
