@@ -2,7 +2,7 @@
 # A DNS record, two mails and a report, in one workflow, at real servers on this machine: Knot DNS, aiosmtpd, http.server.
 # What happened is looked at there, not believed. `run.sh crash` kills ipvm at each step of it instead; `run.sh servers`
 # only starts the servers, for trying it by hand. Exit 0 only if all of it is right.
-# Uses the ipvm on the PATH, or builds it. Needs Python 3, and the packages knot and knot-dnsutils, which are installed with
+# Uses the ipvm on the PATH, or builds it. Needs Python 3.11 or later, and the packages knot and knot-dnsutils, which are installed with
 # apt-get if they are missing; aiosmtpd of a fixed version goes to $IPVM_TOOLS (default: ipvm-tools in the cache folder).
 set -euo pipefail
 
