@@ -75,7 +75,12 @@ impl Scribe<'_> {
         // The next step could not read blocks that are not on record yet.
         let is_whole = result.blocks.is_empty();
         let (memo, because) = (result.memo.is_some(), result.because);
-        let (receipt, batch, place) = self.draft(ran, result, invocation, batch)?;
+        let started = result.started;
+        let (receipt, mut batch, place) = self.draft(ran, result, invocation, batch)?;
+        if self.order.mandate.is_request() && self.order.plan.class(self.step).writes() {
+            // Kept for good: what was done for others once is not done again, however late it is asked for.
+            batch.accept(receipt.cid(), started);
+        }
         let computed = self.computed(&receipt, is_whole)?;
         self.end(batch, place, &receipt, memo, because);
         Ok(computed)

@@ -157,7 +157,7 @@ impl Store {
             let Some(oldest) = page.last() else { break };
             before = oldest.id;
             for run in &page {
-                let unfinished = run.status == RunStatus::Running.code();
+                let unfinished = run.is_open;
                 let kept = match keep {
                     _ if unfinished => true,
                     Keep::All => true,
@@ -203,10 +203,13 @@ impl Store {
             .map(drop)
     }
 
-    /// Marks what the pins reach, and receipts of others that count here: nothing here can make these again.
+    /// Marks what the pins and the values under keys reach, and receipts that are accepted: nothing here can make these again.
     pub(crate) fn mark_pins(&self, marks: &mut Marks<'_>) -> Result<(), StoreError> {
         for receipt in self.accepted()?.into_iter().flatten() {
             marks.root(&receipt, &Holder::Pin(receipt))?;
+        }
+        for link in self.value_links()? {
+            marks.root(&link, &Holder::Pin(link))?;
         }
         let mut last: Option<Pin> = None;
         loop {
@@ -223,23 +226,28 @@ impl Store {
 
     fn run_page(&self, before: i64) -> Result<Vec<RunRow>, StoreError> {
         let path = self.main.path();
-        let sql = "SELECT id, status, coalesce(finished, started), workflow, invocation FROM run
-            WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
+        // What is in doubt is not over, whatever became of the rest of its run.
+        let sql = "SELECT id, status IN (?3, ?4) OR EXISTS(SELECT 1 FROM intent WHERE intent.run = run.id),
+            coalesce(finished, started), workflow, invocation FROM run WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
+        let (running, in_doubt) = (RunStatus::Running.code(), RunStatus::InDoubt.code());
         self.main.with(|conn| {
             let mut select = conn.prepare_cached(sql).at(path, LISTING)?;
             let rows = select
-                .query_map(params![before, WALK_ROWS as i64], |row| {
-                    let cid = |column| -> rusqlite::Result<Option<Cid>> {
-                        let bytes: Option<Vec<u8>> = row.get(column)?;
-                        Ok(bytes.and_then(|bytes| Cid::try_from(bytes.as_slice()).ok()))
-                    };
-                    Ok(RunRow {
-                        id: row.get(0)?,
-                        status: row.get(1)?,
-                        ended: row.get(2)?,
-                        cids: [cid(3)?, cid(4)?],
-                    })
-                })
+                .query_map(
+                    params![before, WALK_ROWS as i64, running, in_doubt],
+                    |row| {
+                        let cid = |column| -> rusqlite::Result<Option<Cid>> {
+                            let bytes: Option<Vec<u8>> = row.get(column)?;
+                            Ok(bytes.and_then(|bytes| Cid::try_from(bytes.as_slice()).ok()))
+                        };
+                        Ok(RunRow {
+                            id: row.get(0)?,
+                            is_open: row.get(1)?,
+                            ended: row.get(2)?,
+                            cids: [cid(3)?, cid(4)?],
+                        })
+                    },
+                )
                 .at(path, LISTING)?;
             rows.collect::<rusqlite::Result<_>>().at(path, LISTING)
         })
@@ -324,7 +332,8 @@ impl Store {
 /// What a collection needs of a run.
 struct RunRow {
     id: i64,
-    status: i64,
+    /// Whether it goes on, or waits to be settled.
+    is_open: bool,
     /// When it ended, else when it began; in seconds since the epoch.
     ended: i64,
     /// Its workflow and the invocation that asked for it.

@@ -9,7 +9,7 @@ use crate::authority::sum;
 use crate::error::{Context, StoreError};
 use crate::limits::PAGE_ROWS_MAX;
 use crate::types::{Intent, JournalChange, RunId, Setting, Value};
-use ipvm_ipld::{Cid, cid_of, codec};
+use ipvm_ipld::{Cid, cid_of, codec, links};
 use rusqlite::{Connection, Row, params};
 
 const READING: &str = "reading the journal of effects";
@@ -170,6 +170,18 @@ impl Store {
         self.journal_rows(sql, params![subject, prefix, after, limit], |row| {
             row.get(0)
         })
+    }
+
+    /// What the values under keys refer to.
+    pub(crate) fn value_links(&self) -> Result<Vec<Cid>, StoreError> {
+        let sql = "SELECT subject, key, version, value, sum FROM kv";
+        let mut found = Vec::new();
+        for row in self.journal_rows(sql, &[], value)? {
+            let value = self.whole(row)?;
+            let cid = cid_of(codec::DAG_CBOR, &value.value);
+            found.extend(links(&cid, &value.value).unwrap_or_default());
+        }
+        Ok(found)
     }
 
     /// All settings, in the order of their names.

@@ -75,9 +75,11 @@ impl<'s> Sweep<'s> {
             after = *last;
             self.transaction(|conn| {
                 let mut steps = conn.prepare_cached("DELETE FROM step WHERE run = ?1")?;
+                let mut recipe = conn.prepare_cached("DELETE FROM recipe WHERE run = ?1")?;
                 let mut run = conn.prepare_cached("DELETE FROM run WHERE id = ?1")?;
                 for id in &ids {
                     steps.execute([id])?;
+                    recipe.execute([id])?;
                     run.execute([id])?;
                 }
                 Ok(())

@@ -2,7 +2,11 @@
 //! the mutation be done twice or never be asked about again.
 
 use super::fixture::{keys_of, named, receipt, run};
-use crate::{Batch, Intent, Recipe, RunId, Setting, Store, StoreError, Value};
+use super::graph::Text;
+use crate::{
+    Batch, GcOptions, Intent, Keep, Recipe, RunId, RunStatus, RunUpdate, Setting, Store,
+    StoreError, Value,
+};
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -143,4 +147,49 @@ fn a_changed_row_is_an_error_and_never_an_answer() {
         assert_eq!(damaged.count(), 1, "{sql}");
         assert!(store.verify(&mut |_| ()).unwrap().damage > 0, "{sql}");
     }
+}
+
+/// Without this a collection would take away what a doubt is about, or what a value leads to.
+#[test]
+fn a_collection_keeps_runs_in_doubt_and_what_values_link_to() {
+    let home = tempfile::tempdir().unwrap();
+    let mut store = Store::open(home.path(), keys_of).unwrap();
+    let content = ipvm_ipld::Block::new(ipvm_ipld::codec::RAW, b"kept".to_vec());
+    let link = ipvm_ipld::Ipld::Link(*content.cid());
+    let ids: Vec<RunId> = (0..4).map(|_| store.new_run_id()).collect();
+    commit(&store, |batch| {
+        batch.block(content.clone());
+        batch.put(value("a", 1, &ipvm_ipld::cbor::encode(&link).unwrap()));
+        for (n, id) in ids.iter().enumerate() {
+            batch.run(run(*id, n as u64)).recipe(Recipe {
+                run: *id,
+                cid: named(n as u64),
+            });
+        }
+        batch.intend(intent(1, ids[0].0, None));
+        let statuses = [
+            RunStatus::Error,
+            RunStatus::InDoubt,
+            RunStatus::Ok,
+            RunStatus::Ok,
+        ];
+        for (id, status) in ids.iter().zip(statuses) {
+            batch.run_update(RunUpdate {
+                id: *id,
+                status,
+                finished: Some(5),
+            });
+        }
+    });
+    let options = GcOptions {
+        keep: Keep::Runs(1),
+        dry_run: false,
+        now: 9,
+    };
+    store.gc(&options, &Text, &mut |_, _| ()).unwrap();
+    let left = store.runs(&crate::RunFilter::All, None, 9).unwrap();
+    let left: Vec<RunId> = left.iter().map(|run| run.id).collect();
+    assert_eq!(left, [ids[3], ids[1], ids[0]]);
+    assert!(store.has(content.cid()).unwrap());
+    assert_eq!(store.latest_of_recipe(&named(2)).unwrap(), None);
 }
