@@ -14,12 +14,12 @@ const NOW: i64 = 1_800_000_000;
 const DEPTHS: [usize; 5] = [1, 2, 3, 8, MAX_CHAIN];
 const POLICY: &str = r#".uri like "https://example.com/*""#;
 
-fn key(n: usize) -> Keypair {
+pub(crate) fn key(n: usize) -> Keypair {
     Keypair::from_seed(&[n as u8 + 1; 32])
 }
 
 /// The right to `/wasm` on principal 0, passed on from i to i + 1.
-fn links(depth: usize) -> Vec<DelegationPayload> {
+pub(crate) fn links(depth: usize) -> Vec<DelegationPayload> {
     let link = |i| DelegationPayload {
         iss: key(i).did().clone(),
         aud: key(i + 1).did().clone(),
@@ -50,7 +50,7 @@ fn asks(depth: usize) -> InvocationPayload {
     }
 }
 
-fn sign(links: Vec<DelegationPayload>) -> Vec<Delegation> {
+pub(crate) fn sign(links: Vec<DelegationPayload>) -> Vec<Delegation> {
     let owner = |did: &ipvm_ucan::Did| (0..60).map(key).find(|key| key.did() == did).unwrap();
     let each = links.into_iter();
     each.map(|link| Delegation::sign(&owner(&link.iss.clone()), link).unwrap())
@@ -300,7 +300,7 @@ fn revoked_at_each_link() {
 }
 
 /// A revocation by somebody who is not above, which cannot be made in the ordinary way.
-fn claimed(revoker: usize, path: &[Delegation]) -> Revocation {
+pub(crate) fn claimed(revoker: usize, path: &[Delegation]) -> Revocation {
     let path: Vec<_> = path.iter().map(|link| Ipld::Link(link.cid())).collect();
     let payload = InvocationPayload {
         iss: key(revoker).did().clone(),

@@ -142,9 +142,17 @@ fn bombs() {
         many.encode(Encoding::Raw),
         Err(ContainerError::TooMany(9000))
     ));
-    // At the limit it is read.
+    // At the limit it is read: 14 bytes are around the token. One byte more nobody would read.
+    let mut over = Container::new();
+    over.insert(vec![7; MAX_CONTAINER_BYTES - 13]);
+    assert!(matches!(
+        over.encode(Encoding::Raw),
+        Err(ContainerError::TooLarge { .. })
+    ));
     let mut full = Container::new();
     full.insert(vec![7; MAX_CONTAINER_BYTES - 14]);
+    let raw = full.encode(Encoding::Raw).unwrap();
+    assert_eq!(raw.len(), 1 + MAX_CONTAINER_BYTES);
     for encoding in Encoding::ALL {
         let bytes = full.encode(encoding).unwrap();
         assert_eq!(Container::decode(&bytes).unwrap(), full);

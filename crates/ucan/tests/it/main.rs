@@ -23,6 +23,7 @@ mod principals;
 mod promises;
 mod properties;
 mod random;
+mod revocations;
 mod tokens;
 mod values;
 mod worked_example;

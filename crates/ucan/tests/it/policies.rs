@@ -302,7 +302,20 @@ fn steps() {
             "one is checked: {heavy}"
         );
     }
-    for heavy in ["all .list: . >= 0", ".list[1:] != 1"] {
+    let bytes = Ipld::Bytes(vec![0; 1 << 20]);
+    let args = match args {
+        Ipld::Map(map) => {
+            let more = [("bytes".to_owned(), bytes)];
+            Ipld::Map(map.into_iter().chain(more).collect())
+        }
+        other => other,
+    };
+    for heavy in [
+        "all .list: . >= 0",
+        ".list[1:] != 1",
+        // What is copied is counted too.
+        ".bytes[1:] != 1",
+    ] {
         let many = Policy::new(vec![statement(heavy); MAX_POLICY_NODES / 2]).unwrap();
         let began = Instant::now();
         let given_up = many.check(&args).unwrap_err();

@@ -155,7 +155,7 @@ fn signed_as(key: &Keypair, issuer: &Did) -> Invocation {
     Invocation::decode(&ipvm_ipld::cbor::encode(&value).unwrap()).unwrap()
 }
 
-fn document(did: &str, key: &Keypair, relationship: &str) -> String {
+pub(crate) fn document(did: &str, key: &Keypair, relationship: &str) -> String {
     let multikey = key.did().as_str().strip_prefix("did:key:").unwrap();
     format!(
         r##"{{"@context":["https://www.w3.org/ns/did/v1"],"id":"{did}","verificationMethod":[{{"id":"{did}#one",
