@@ -412,9 +412,17 @@ fn admission() {
     let refused = |edit: &dyn Fn(&mut InvocationPayload), work| {
         let mut payload = asks(2);
         edit(&mut payload);
+        let about = ask(payload.clone(), &chain).cid();
         let refusal = admitted(payload, work).unwrap_err();
+        assert_eq!(refusal.cid.as_deref(), Some(&about), "{refusal}");
         (refusal.kind, refusal.field.unwrap())
     };
+    // Whoever forgot the executor of a mutation is told so.
+    let mut unnamed = asks(2);
+    unnamed.aud = None;
+    let told = |payload, work| admitted(payload, work).unwrap_err().message;
+    assert!(told(unnamed.clone(), Work::Mutation).contains("must name its executor"));
+    assert!(told(unnamed, Work::Repeatable).starts_with("the invocation is for"));
     let audience = (Kind::InvalidAudience, "aud");
     assert_eq!(refused(&|p| p.aud = None, Work::Mutation), audience);
     assert_eq!(
