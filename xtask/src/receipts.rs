@@ -334,7 +334,7 @@ mod tests {
 
         let found = node.look_up_task(&mint.task(6).unwrap()).unwrap().unwrap();
         let verified = node.verify_receipt(&found.cid(), &Cancel::new()).unwrap();
-        assert!(verified.same, "{verified:?}");
+        assert!(verified.is_same(), "{verified:?}");
 
         let call = CallRequest {
             module: mint.call.module.to_string(),

@@ -324,6 +324,8 @@ Examples:
     #[command(after_help = "Example:\n  ipvm receipt trace bafyreigxvfrad")]
     Trace(OneReceipt),
     /// Execute the task of a receipt again and compare the results; exit code 1 if they differ.
+    ///
+    /// An effect cannot be done again: of its receipt, signature and authority are checked.
     #[command(after_help = "Example:\n  ipvm receipt verify bafyreigxvfrad && echo the same")]
     Verify(OneReceipt),
     /// Show what the function printed when the result was computed.
@@ -469,7 +471,7 @@ pub(crate) enum Key {
     },
 }
 
-/// Say why a result is, or is not, answered from memory, and which input differs.
+/// Say why a result is, or is not, answered from memory, and which input differs; of effects, whether they are done. Does nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -1,13 +1,15 @@
 //! Re-checking a receipt by computing its result again.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use ipvm_ipld::{Block, Cid, Ipld, cbor};
-use ipvm_ucan::{Effects, Outcome, Receipt, verify};
+use ipvm_ucan::{Command, Effects, Outcome, Receipt, verify};
 use ipvm_wasm::Cancel;
-use ipvm_workflow::{Class, Config, Limits, class_of};
+use ipvm_workflow::{Class, Config, Limits, Task, class_of};
 
 use crate::memo::{computation_of, is_reusable, resolve};
+use crate::record::Place;
 use crate::worker::{Executed, spill};
 use crate::{Node, NodeError};
 use ipvm_ucan::DEFAULT_SKEW;
@@ -20,16 +22,33 @@ const MAX_TIME: u64 = 600_000;
 /// What came of re-checking a receipt.
 #[derive(Clone, Debug)]
 pub struct Verified {
-    /// Whether the result is the same, bit for bit.
-    pub same: bool,
+    /// What was asked for.
+    pub command: Command,
     /// The result in the receipt.
     pub recorded: Outcome,
-    /// The result computed now.
-    pub recomputed: Outcome,
-    /// How long computing took now, in microseconds.
-    pub took_us: u64,
+    /// What came of doing it again; none of an effect, which cannot be done again.
+    pub again: Option<Again>,
     /// On whose authority the work was done, in words.
     pub authority: String,
+}
+
+impl Verified {
+    /// Whether it was computed again, with the same result.
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        self.again.as_ref().is_some_and(|again| again.same)
+    }
+}
+
+/// A result that was computed again.
+#[derive(Clone, Debug)]
+pub struct Again {
+    /// Whether the result is the same, bit for bit.
+    pub same: bool,
+    /// The result computed now.
+    pub out: Outcome,
+    /// How long computing took now, in microseconds.
+    pub took_us: u64,
 }
 
 /// A task that was done again.
@@ -41,34 +60,48 @@ pub(crate) struct Redone {
     pub(crate) blocks: Vec<Block>,
     /// Microseconds.
     pub(crate) took_us: u64,
-    pub(crate) authority: String,
+}
+
+/// What a receipt is about, once its signature and its authority are found right.
+struct Claim {
+    task: Task,
+    authority: String,
 }
 
 impl Node {
     /// Checks a receipt whole: its signature, the authority of the invocation it answers, and, by
-    /// executing the function again, its result. Nothing is written.
+    /// executing the function again, its result. An effect is not done again. Nothing is written.
     ///
     /// # Errors
-    /// A signature or the authority is not valid, the task is not a pure one that can be executed
+    /// A signature or the authority is not valid, the task is a pure one that cannot be executed
     /// again, something it needs is missing, or `cancel` was set.
     pub fn verify_receipt(&self, cid: &Cid, cancel: &Cancel) -> Result<Verified, NodeError> {
         let receipt = self.receipt(cid)?.ok_or(NodeError::NoBlock(*cid))?;
-        let redone = self.redo(&receipt, cancel)?;
+        let claim = self.claim_of(&receipt)?;
         let recorded = receipt.payload().out.clone();
+        let (command, authority) = (claim.task.cmd.clone(), claim.authority.clone());
+        let again = match class_of(&command) {
+            Some(Class::Pure) => {
+                let redone = self.redo_claimed(&receipt, claim, cancel)?;
+                Some(Again {
+                    same: redone.out == recorded && redone.run == receipt.payload().run,
+                    out: redone.out,
+                    took_us: redone.took_us,
+                })
+            }
+            _ => None,
+        };
         Ok(Verified {
-            same: redone.out == recorded && redone.run == receipt.payload().run,
+            command,
             recorded,
-            recomputed: redone.out,
-            took_us: redone.took_us,
-            authority: redone.authority,
+            again,
+            authority,
         })
     }
 
-    /// Does the task of a receipt again, after checking signature and authority.
-    pub(crate) fn redo(&self, receipt: &Receipt, cancel: &Cancel) -> Result<Redone, NodeError> {
+    /// Checks signature and authority of a receipt.
+    fn claim_of(&self, receipt: &Receipt) -> Result<Claim, NodeError> {
         receipt.verify_signature()?;
-        let cid = receipt.cid();
-        let secret = self.store().receipt(&cid)?.is_none();
         let payload = receipt.payload();
         let invocation = self.invocation_of(receipt)?;
         let asked = invocation.payload();
@@ -77,7 +110,7 @@ impl Node {
             ipvm_ucan::Delegation::decode(&bytes).ok()
         };
         let capability = verify(&invocation, &proofs, payload.meta.started, DEFAULT_SKEW)?;
-        let task = ipvm_workflow::Task {
+        let task = Task {
             sub: asked.sub.clone(),
             cmd: asked.cmd.clone(),
             args: asked.args.clone(),
@@ -85,9 +118,32 @@ impl Node {
         };
         if task.cid()? != payload.ran {
             return Err(NodeError::Name(format!(
-                "receipt {cid} is about another task than its invocation"
+                "receipt {} is about another task than its invocation",
+                receipt.cid()
             )));
         }
+        let authority = format!(
+            "{} may use {} on {}",
+            capability.iss, capability.cmd, capability.sub
+        );
+        Ok(Claim { task, authority })
+    }
+
+    /// Does the task of a receipt again, after checking signature and authority.
+    pub(crate) fn redo(&self, receipt: &Receipt, cancel: &Cancel) -> Result<Redone, NodeError> {
+        let claim = self.claim_of(receipt)?;
+        self.redo_claimed(receipt, claim, cancel)
+    }
+
+    fn redo_claimed(
+        &self,
+        receipt: &Receipt,
+        claim: Claim,
+        cancel: &Cancel,
+    ) -> Result<Redone, NodeError> {
+        let cid = receipt.cid();
+        let secret = self.store().receipt(&cid)?.is_none();
+        let (payload, task) = (receipt.payload(), claim.task);
         if class_of(&task.cmd) != Some(Class::Pure) {
             return Err(NodeError::Name(format!(
                 "{} is not pure: it cannot be done again",
@@ -100,16 +156,31 @@ impl Node {
             )));
         }
         let args = cbor::encode(&Ipld::Map(task.args))?;
+        let inputs = self.inputs_in_run(receipt)?;
+        let mut awaits = false;
         let args = resolve(&args, &mut |wanted| {
-            let input = match secret {
-                true => self.own_external(&wanted.task)?,
-                false => self.external(&wanted.task)?,
+            awaits = true;
+            let input = match inputs.get(&wanted.task) {
+                Some(input) => *input,
+                None if secret => self.own_external(&wanted.task)?.cid(),
+                None => self.external(&wanted.task)?.cid(),
             };
-            self.awaited(wanted, &input.cid())
+            self.awaited(wanted, &input)
         })?;
+        let computation = computation_of(&task.cmd, &args)?;
+        // Else the result would differ because its inputs do, and the executor be blamed for it.
+        if awaits
+            && payload
+                .meta
+                .computation
+                .is_some_and(|then| then != computation)
+        {
+            return Err(NodeError::Name(format!(
+                "what the task of receipt {cid} awaited is not on record as it was then; it cannot be computed again"
+            )));
+        }
         let clock = Instant::now();
         let limits = generous(payload.meta.fuel);
-        let computation = computation_of(&task.cmd, &args)?;
         let done = self.execute(args, &computation, &limits, secret, cancel)?;
         let Some(Executed { out, run, .. }) = done else {
             return Err(NodeError::Interrupted);
@@ -121,11 +192,33 @@ impl Node {
             run,
             blocks,
             took_us,
-            authority: format!(
-                "{} may use {} on {}",
-                capability.iss, capability.cmd, capability.sub
-            ),
         })
+    }
+
+    /// What a receipt's task awaited in the run that has it, by task: the receipts that those steps ended with, which are
+    /// not always those of the tasks. A function that asked for something ended with the receipt of that, in each run with
+    /// another. Nothing where no run has the receipt, or has no steps of these tasks.
+    pub(crate) fn inputs_in_run(&self, receipt: &Receipt) -> Result<HashMap<Cid, Cid>, NodeError> {
+        let mut inputs = HashMap::new();
+        let Some((id, _)) = self.receipt_in(Place::of(&receipt.cid()))? else {
+            return Ok(inputs);
+        };
+        let Some((run, step)) = self.store().step_of(id)? else {
+            return Ok(inputs);
+        };
+        let Some(run) = self.store().run(run)? else {
+            return Ok(inputs);
+        };
+        let plan = self.plan(&self.true_cid(&run.workflow)?)?;
+        let steps = self.store().steps(run.id)?;
+        for on in plan.graph().deps(step) {
+            let found = steps.binary_search_by_key(on, |step| step.index).ok();
+            let found = found.and_then(|at| steps.get(at)?.receipt);
+            if let (Some(task), Some(id)) = (plan.graph().task(*on), found) {
+                inputs.insert(task, self.cid_of_receipt(Place::Row(id))?);
+            }
+        }
+        Ok(inputs)
     }
 }
 

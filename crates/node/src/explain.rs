@@ -5,10 +5,13 @@ use std::fmt;
 
 use ipvm_ipld::{Cid, Ipld, json};
 use ipvm_store::RunFilter;
+use ipvm_ucan::Receipt;
 use ipvm_ucan::promise::Await;
-use ipvm_workflow::Plan;
+use ipvm_workflow::{Class, Plan, class_of};
 
+use crate::effects::Doubt;
 use crate::memo::{computation_of, resolve};
+use crate::record::Place;
 use crate::scribe::one_line;
 use crate::{Node, NodeError, Prepared};
 
@@ -30,6 +33,10 @@ pub struct Explanation {
     pub why: Why,
     /// If it is secret, what makes it so, in words.
     pub secret: Option<String>,
+    /// What repeating its command does.
+    pub class: Class,
+    /// Whether it is a function that asked for effects.
+    pub asks: bool,
 }
 
 /// Why a look-up hits or misses.
@@ -46,6 +53,18 @@ pub enum Why {
         /// `task` (the very same task) or `computation` (another task, the same work).
         by: &'static str,
     },
+    /// It is an effect, and was done in this run.
+    Done {
+        /// The receipt.
+        receipt: Cid,
+        /// When it was done, in seconds since the epoch.
+        started: i64,
+    },
+    /// It is an effect, and it is not known whether it was done.
+    InDoubt {
+        /// Why, if somebody asked.
+        reason: Option<String>,
+    },
     /// It must be executed.
     Miss {
         /// What differs from the last time; at least one reason.
@@ -58,6 +77,8 @@ pub enum Why {
 pub enum Difference {
     /// Nothing like it is on record.
     New,
+    /// An effect that was not done in this run.
+    Undone,
     /// A file has other content.
     File {
         /// Its path as written.
@@ -94,6 +115,7 @@ impl fmt::Display for Difference {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::New => write!(out, "never computed here"),
+            Self::Undone => write!(out, "to be done, once for this run"),
             Self::File { path, was, is } => write!(out, "input {path} changed: was {was}, is {is}"),
             Self::Value { place, was, is } => write!(out, "{place} changed: was {was}, is {is}"),
             Self::Inputs { labels } => {
@@ -120,6 +142,14 @@ impl fmt::Display for Difference {
     }
 }
 
+/// What is known before a run.
+struct Known {
+    before: Option<Before>,
+    /// Receipts of this very run, by step.
+    ended: HashMap<u32, Cid>,
+    doubts: Vec<Doubt>,
+}
+
 /// The run that a new one is compared with.
 struct Before {
     plan: Plan,
@@ -132,7 +162,14 @@ impl Node {
     /// # Errors
     /// The store fails.
     pub fn explain(&self, prepared: &Prepared) -> Result<Vec<Explanation>, NodeError> {
-        let before = self.before(prepared)?;
+        let known = Known {
+            before: self.before(prepared)?,
+            ended: self.ended_in_run(prepared)?,
+            doubts: match prepared.plan.head().nonce.is_empty() {
+                true => Vec::new(),
+                false => self.doubts()?,
+            },
+        };
         let mut hits: HashMap<u32, Cid> = HashMap::new();
         let mut found: HashMap<u32, Explanation> = HashMap::new();
         for index in prepared.plan.graph().order() {
@@ -141,15 +178,9 @@ impl Node {
                 continue;
             };
             let taint = prepared.secrecy.taint(index);
-            let why = match self.hit(prepared, (index, taint.is_some()), &task, &hits)? {
-                Some((receipt, why)) => {
-                    hits.insert(index, receipt);
-                    why
-                }
-                None => {
-                    let reasons = self.reasons(prepared, &before, index, &hits)?;
-                    Why::Miss { reasons }
-                }
+            let (why, asks) = match plan.class(index) {
+                Class::Pure => self.why_pure(prepared, &known, index, &mut hits)?,
+                _ => (self.why_effect(prepared, &known, index, &mut hits)?, false),
             };
             found.insert(
                 index,
@@ -158,6 +189,8 @@ impl Node {
                     task,
                     why,
                     secret: taint.map(|taint| plan.words_for(taint)),
+                    class: plan.class(index),
+                    asks,
                 },
             );
         }
@@ -165,37 +198,136 @@ impl Node {
         Ok(order.filter_map(|index| found.remove(index)).collect())
     }
 
+    /// What the steps of this very run ended with, if it has begun and is one with effects.
+    fn ended_in_run(&self, prepared: &Prepared) -> Result<HashMap<u32, Cid>, NodeError> {
+        if prepared.plan.head().nonce.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let secret = self.secret_of(&prepared.plan)?;
+        let run = self.recorded(&prepared.plan, &secret)?;
+        let ended = run.map_or_else(Vec::new, |run| run.ended).into_iter();
+        let cid = |(step, _, id)| Ok((step, self.cid_of_receipt(Place::Row(id))?));
+        ended.map(cid).collect()
+    }
+
+    /// Whether a pure step hits, and whether its function asks for something.
+    fn why_pure(
+        &self,
+        prepared: &Prepared,
+        known: &Known,
+        index: u32,
+        hits: &mut HashMap<u32, Cid>,
+    ) -> Result<(Why, bool), NodeError> {
+        if let Some(ended) = known.ended.get(&index) {
+            let receipt = self.receipt(ended)?.ok_or(NodeError::NoBlock(*ended))?;
+            let task = prepared.plan.graph().task(index);
+            let asks = Some(receipt.payload().ran) != task || receipt.payload().run.is_some();
+            hits.insert(index, *ended);
+            return Ok((hit_of(&receipt, "task"), asks));
+        }
+        let secret = prepared.secrecy.has(index);
+        match self.hit(prepared, (index, secret), hits)? {
+            // What comes of what it asks for is another thing in each run.
+            Some((receipt, by)) if receipt.payload().run.is_some() => {
+                Ok((hit_of(&receipt, by), true))
+            }
+            Some((receipt, by)) => {
+                hits.insert(index, receipt.cid());
+                Ok((hit_of(&receipt, by), false))
+            }
+            None => {
+                let reasons = self.reasons(prepared, &known.before, index, hits)?;
+                Ok((Why::Miss { reasons }, false))
+            }
+        }
+    }
+
+    /// Whether an effect was done in this run. It is never answered by another task.
+    fn why_effect(
+        &self,
+        prepared: &Prepared,
+        known: &Known,
+        index: u32,
+        hits: &mut HashMap<u32, Cid>,
+    ) -> Result<Why, NodeError> {
+        if let Some(ended) = known.ended.get(&index) {
+            let receipt = self.receipt(ended)?.ok_or(NodeError::NoBlock(*ended))?;
+            hits.insert(index, *ended);
+            return Ok(Why::Done {
+                receipt: *ended,
+                started: receipt.payload().meta.started,
+            });
+        }
+        let task = prepared.plan.graph().task(index);
+        if let Some(doubt) = known.doubts.iter().find(|doubt| Some(doubt.task) == task) {
+            return Ok(Why::InDoubt {
+                reason: doubt.reason.clone(),
+            });
+        }
+        let mut reasons = Vec::new();
+        if let Some(task) = task
+            && let Some(receipt) = self.receipts_of_task(&task)?.pop()
+        {
+            reasons.push(not_kept(&receipt));
+        }
+        let labels = unmet(prepared, index, hits);
+        if !labels.is_empty() {
+            reasons.push(Difference::Inputs { labels });
+        }
+        if reasons.is_empty() {
+            reasons.push(Difference::Undone);
+        }
+        Ok(Why::Miss { reasons })
+    }
+
     /// Whether a task that a user names by its CID hits, and if not, why.
     ///
     /// # Errors
     /// The task is in no run on record, or the store fails.
     pub fn explain_task(&self, task: &Cid) -> Result<Explanation, NodeError> {
-        if let Some(receipt) = self.look_up_task(task)? {
-            return Ok(Explanation {
-                label: None,
-                task: *task,
-                why: hit_of(&receipt, "task"),
-                secret: None,
-            });
-        }
-        if let Some((_, receipt)) = self.find_sealed_by_task(task)? {
-            return Ok(Explanation {
-                label: None,
-                task: *task,
-                why: hit_of(&receipt, "task"),
-                secret: Some("its receipt is sealed".to_owned()),
-            });
-        }
-        let reasons = match self.receipts_of_task(task)?.pop() {
-            Some(receipt) => vec![not_kept(&receipt)],
-            None => vec![Difference::New],
-        };
-        Ok(Explanation {
+        let explanation = |why, class, asks, secret: Option<&str>| Explanation {
             label: None,
             task: *task,
-            why: Why::Miss { reasons },
-            secret: None,
-        })
+            why,
+            secret: secret.map(str::to_owned),
+            class,
+            asks,
+        };
+        let open = self.look_up_task(task)?.map(|receipt| (receipt, None));
+        let found = match open {
+            Some(found) => Some(found),
+            None => self
+                .find_sealed_by_task(task)?
+                .map(|(_, receipt)| (receipt, Some("its receipt is sealed"))),
+        };
+        if let Some((receipt, secret)) = found {
+            let command = &self.invocation_of(&receipt)?.payload().cmd.clone();
+            let class = class_of(command).unwrap_or(Class::Mutation);
+            let why = match class {
+                Class::Pure => hit_of(&receipt, "task"),
+                _ => Why::Done {
+                    receipt: receipt.cid(),
+                    started: receipt.payload().meta.started,
+                },
+            };
+            let asks = receipt.payload().run.is_some();
+            return Ok(explanation(why, class, asks, secret));
+        }
+        if let Some(doubt) = self.doubts()?.iter().find(|doubt| doubt.task == *task) {
+            let why = Why::InDoubt {
+                reason: doubt.reason.clone(),
+            };
+            return Ok(explanation(why, Class::Mutation, false, None));
+        }
+        let (reasons, class) = match self.receipts_of_task(task)?.pop() {
+            Some(receipt) => {
+                let command = &self.invocation_of(&receipt)?.payload().cmd.clone();
+                let class = class_of(command).unwrap_or(Class::Mutation);
+                (vec![not_kept(&receipt)], class)
+            }
+            None => (vec![Difference::New], Class::Pure),
+        };
+        Ok(explanation(Why::Miss { reasons }, class, false, None))
     }
 
     /// The latest other run under the same name, else of the very same workflow.
@@ -221,37 +353,47 @@ impl Node {
         &self,
         prepared: &Prepared,
         (step, secret): (u32, bool),
-        cid: &Cid,
         hits: &HashMap<u32, Cid>,
-    ) -> Result<Option<(Cid, Why)>, NodeError> {
-        let Some(task) = prepared.plan.task(step) else {
+    ) -> Result<Option<(Receipt, &'static str)>, NodeError> {
+        let graph = prepared.plan.graph();
+        let (Some(task), Some(cid)) = (prepared.plan.task(step), graph.task(step)) else {
             return Ok(None);
         };
         let found = match secret {
-            true => self.find_sealed_by_task(cid)?.map(|(_, receipt)| receipt),
-            false => self.look_up_task(cid)?,
+            true => self.find_sealed_by_task(&cid)?.map(|(_, receipt)| receipt),
+            false => self.look_up_task(&cid)?,
         };
-        if let Some(receipt) = found {
-            return Ok(Some((receipt.cid(), hit_of(&receipt, "task"))));
+        // What it awaits may have ended otherwise then; its computation says whether it did.
+        let depends = !graph.deps(step).is_empty() || !graph.external(step).is_empty();
+        if let Some(receipt) = found.as_ref().filter(|_| !depends) {
+            return Ok(Some((receipt.clone(), "task")));
         }
         let mut value = |wanted: &Await| -> Result<Ipld, NodeError> {
-            let step = prepared.plan.graph().find(&wanted.task);
-            let receipt = step
-                .and_then(|step| hits.get(&step))
-                .ok_or(NodeError::NoBlock(wanted.task))?;
-            self.awaited(wanted, receipt)
+            let receipt = match graph.find(&wanted.task) {
+                Some(step) => *hits.get(&step).ok_or(NodeError::NoBlock(wanted.task))?,
+                None => self.own_external(&wanted.task)?.cid(),
+            };
+            self.awaited(wanted, &receipt)
         };
         let Ok(args) = resolve(task.args, &mut value) else {
             return Ok(None);
         };
         let computation = computation_of(&task.cmd, &args)?;
+        let same = |receipt: &Receipt| receipt.payload().meta.computation == Some(computation);
+        if let Some(receipt) = found.filter(same) {
+            return Ok(Some((receipt, "task")));
+        }
         let receipt = match secret {
             true => self
                 .find_sealed_by_computation(&computation)?
                 .map(|(_, receipt)| receipt),
             false => self.look_up_computation(&computation)?,
         };
-        Ok(receipt.map(|receipt| (receipt.cid(), hit_of(&receipt, "computation"))))
+        let by = |receipt: Receipt| match receipt.payload().ran == cid {
+            true => (receipt, "task"),
+            false => (receipt, "computation"),
+        };
+        Ok(receipt.map(by))
     }
 
     fn reasons(
@@ -266,15 +408,7 @@ impl Node {
         {
             return Ok(vec![not_kept(&receipt)]);
         }
-        let inputs = prepared
-            .plan
-            .graph()
-            .deps(index)
-            .iter()
-            .filter(|on| !hits.contains_key(on));
-        let labels: Vec<String> = inputs
-            .filter_map(|on| prepared.plan.label(*on).map(str::to_owned))
-            .collect();
+        let labels = unmet(prepared, index, hits);
         let mut reasons = Vec::new();
         if !labels.is_empty() {
             reasons.push(Difference::Inputs { labels });
@@ -304,6 +438,15 @@ impl Node {
         reasons.truncate(MAX_DIFFERENCES);
         Ok(reasons)
     }
+}
+
+/// The labels of what a step awaits and is not known.
+fn unmet(prepared: &Prepared, step: u32, hits: &HashMap<u32, Cid>) -> Vec<String> {
+    let inputs = prepared.plan.graph().deps(step).iter();
+    let inputs = inputs.filter(|on| !hits.contains_key(on));
+    inputs
+        .filter_map(|on| prepared.plan.label(*on).map(str::to_owned))
+        .collect()
 }
 
 struct Comparison<'a> {
@@ -371,7 +514,7 @@ impl Comparison<'_> {
     }
 }
 
-fn hit_of(receipt: &ipvm_ucan::Receipt, by: &'static str) -> Why {
+fn hit_of(receipt: &Receipt, by: &'static str) -> Why {
     let meta = &receipt.payload().meta;
     Why::Hit {
         receipt: receipt.cid(),
@@ -381,7 +524,7 @@ fn hit_of(receipt: &ipvm_ucan::Receipt, by: &'static str) -> Why {
     }
 }
 
-fn not_kept(receipt: &ipvm_ucan::Receipt) -> Difference {
+fn not_kept(receipt: &Receipt) -> Difference {
     match &receipt.payload().out {
         ipvm_ucan::Outcome::Error(error) => Difference::NotKept {
             error: one_line(error),

@@ -64,7 +64,7 @@ pub use car::{Exported, Imported};
 #[cfg(test)]
 mod crash;
 
-pub use check::Verified;
+pub use check::{Again, Verified};
 pub use effects::{AccountInfo, Doubt, Serving, Settlement};
 pub use error::{NodeError, OverLimit, PrepareError};
 pub use explain::{Difference, Explanation, Why};

@@ -60,11 +60,11 @@ impl Default for RunOptions {
 }
 
 /// A run as the store knows it when work on it begins.
-struct Opened {
+pub(crate) struct Opened {
     id: ipvm_store::RunId,
     request: Cid,
     status: RunStatus,
-    ended: Vec<(u32, Ending, ReceiptId)>,
+    pub(crate) ended: Vec<(u32, Ending, ReceiptId)>,
 }
 
 /// How a run is carried out.
@@ -294,7 +294,11 @@ impl Node {
 
     /// The latest run of this very workflow, with the steps that need not be done again. Receipts are not read but
     /// those of errors, some of which are no results.
-    fn recorded(&self, plan: &Plan, secret: &Secret) -> Result<Option<Opened>, NodeError> {
+    pub(crate) fn recorded(
+        &self,
+        plan: &Plan,
+        secret: &Secret,
+    ) -> Result<Option<Opened>, NodeError> {
         let filter = RunFilter::Workflow(self.kept_name(&plan.cid(), secret)?);
         let Some(run) = self.store().runs(&filter, None, 1)?.into_iter().next() else {
             return Ok(None);

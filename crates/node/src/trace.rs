@@ -30,6 +30,8 @@ pub struct Trace {
     pub executor: Did,
     /// The receipt whose result this one repeats.
     pub memo: Option<Cid>,
+    /// The result that asked for it, if a function did.
+    pub cause: Option<Box<TraceInput>>,
     /// What it was made of, in the order of the arguments.
     pub inputs: Vec<TraceInput>,
 }
@@ -99,16 +101,16 @@ impl Walk<'_> {
             _ => None,
         };
         let args = Ipld::Map(asked.args.clone());
+        let cause = asked.cause.map(|cause| self.node.receipt(&cause));
+        let cause = cause.transpose()?.flatten();
+        let cause = cause.map(|cause| self.input(cause.payload().ran, Some(cause), depth));
+        let cause = cause.transpose()?.map(Box::new);
         let mut inputs = Vec::new();
+        let in_run = self.node.inputs_in_run(receipt)?;
         for wanted in promise::awaits(&args)? {
-            let known = !self.seen.insert(wanted.task);
-            let input = if known || depth >= MAX_DEPTH || self.seen.len() > MAX_TASKS {
-                TraceInput::Seen(wanted.task)
-            } else {
-                let input = self.node.input(&wanted.task)?;
-                TraceInput::Task(Box::new(self.receipt(&input, depth + 1)?))
-            };
-            inputs.push(input);
+            let input = in_run.get(&wanted.task).map(|cid| self.node.receipt(cid));
+            let input = input.transpose()?.flatten();
+            inputs.push(self.input(wanted.task, input, depth)?);
         }
         let awaited: HashSet<Cid> = promise::awaits(&args)?.iter().map(|one| one.task).collect();
         for cid in links(&args) {
@@ -126,8 +128,28 @@ impl Walk<'_> {
             },
             executor: receipt.executor().clone(),
             memo: payload.meta.memo,
+            cause,
             inputs,
         })
+    }
+
+    /// What went into something at this depth: the task, with this receipt if it is known which.
+    fn input(
+        &mut self,
+        task: Cid,
+        receipt: Option<Receipt>,
+        depth: usize,
+    ) -> Result<TraceInput, NodeError> {
+        let is_known = self.seen.contains(&task);
+        if is_known || depth >= MAX_DEPTH || self.seen.len() > MAX_TASKS {
+            return Ok(TraceInput::Seen(task));
+        }
+        let receipt = match receipt {
+            Some(receipt) => receipt,
+            None => self.node.input(&task)?,
+        };
+        let trace = self.receipt(&receipt, depth + 1)?;
+        Ok(TraceInput::Task(Box::new(trace)))
     }
 
     fn content(&self, cid: Cid) -> TraceInput {

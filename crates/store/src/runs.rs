@@ -9,7 +9,7 @@ use crate::types::{ReceiptId, RunFilter, RunId, RunInfo, RunStatus, Stat, StepIn
 use crate::wal::file_len;
 use ipvm_ipld::Cid;
 use rusqlite::types::Value;
-use rusqlite::{Row, params, params_from_iter};
+use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 
 const READING: &str = "reading runs";
 const COUNTING: &str = "counting";
@@ -128,6 +128,23 @@ impl Store {
                 });
             }
             Ok(steps)
+        })
+    }
+
+    /// The first run that has this receipt as a step's, and that step. Looks at all steps of all runs.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], or what the system said.
+    pub fn step_of(&self, receipt: ReceiptId) -> Result<Option<(RunId, u32)>, StoreError> {
+        let path = self.main.path();
+        self.main.with(|conn| {
+            let sql = "SELECT run, idx FROM step WHERE receipt = ?1 ORDER BY run LIMIT 1";
+            conn.prepare_cached(sql)
+                .and_then(|mut select| {
+                    let place = |row: &Row<'_>| Ok((RunId(row.get(0)?), row.get(1)?));
+                    select.query_row([receipt.0], place).optional()
+                })
+                .at(path, READING)
         })
     }
 

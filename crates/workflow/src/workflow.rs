@@ -313,9 +313,10 @@ impl Workflow {
         if steps == 0 || steps > MAX_TASKS {
             return Err(WorkflowError::Steps { steps });
         }
-        if is_pure != self.nonce.is_empty() || self.nonce.len() > MAX_NONCE_BYTES {
+        // Functions may ask for effects, so a workflow of functions alone may need a nonce as well.
+        if !is_pure && self.nonce.is_empty() || self.nonce.len() > MAX_NONCE_BYTES {
             let reason = format!(
-                "must be empty if every task is pure, else 1 to {MAX_NONCE_BYTES} bytes that were drawn for this run"
+                "must be 1 to {MAX_NONCE_BYTES} bytes that were drawn for this run, or empty if every task is pure"
             );
             return Err(WireError::value("workflow.nonce", reason).into());
         }
@@ -360,12 +361,12 @@ impl Workflow {
     }
 
     /// The same work under another nonce: every task that is not pure gets its nonce anew, and promises name
-    /// the new tasks. A pure workflow has no nonce and stays as it is.
+    /// the new tasks. A workflow without a nonce stays as it is.
     ///
     /// # Errors
     /// If an await is malformed or a task has no encoding.
     pub fn with_nonce(&self, nonce: &[u8]) -> Result<Self, WorkflowError> {
-        if self.is_pure() {
+        if self.nonce.is_empty() {
             return Ok(self.clone());
         }
         let graph = Graph::of(self)?;

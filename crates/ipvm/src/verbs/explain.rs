@@ -8,6 +8,7 @@ use crate::ui::json::{self, Done, Object};
 use crate::ui::table::Table;
 use crate::ui::term::Paint;
 use ipvm_node::{Explanation, FileRequest, Why};
+use ipvm_workflow::Class;
 use std::io::Write;
 use std::path::Path;
 
@@ -85,6 +86,19 @@ fn row(one: &Explanation) -> [String; 3] {
             );
             (paint.memo("hit"), text)
         }
+        Why::Done { receipt, started } => {
+            let receipt = match one.secret {
+                Some(_) => "sealed".to_owned(),
+                None => receipt.to_string(),
+            };
+            let text = format!("done in this run, {}: {receipt}", time(*started));
+            (paint.good("done"), text)
+        }
+        Why::InDoubt { reason } => {
+            let reason = clean(reason.as_deref().unwrap_or("a process ended in the middle"));
+            let text = format!("{reason}; `ipvm workflow doubt list`");
+            (paint.busy("in-doubt"), text)
+        }
         Why::Miss { reasons } => {
             let reasons: Vec<String> = reasons
                 .iter()
@@ -93,7 +107,12 @@ fn row(one: &Explanation) -> [String; 3] {
             (paint.busy("miss"), reasons.join("; "))
         }
     };
-    [word, name, format!("{why}{because}")]
+    let class = match one.class {
+        Class::Pure if one.asks => "what it asks for is done once for each run; ".to_owned(),
+        Class::Pure => String::new(),
+        class => format!("{class}: "),
+    };
+    [word, name, format!("{class}{why}{because}")]
 }
 
 fn write(o: &mut Object<'_>, one: &Explanation) -> Done {
@@ -103,6 +122,7 @@ fn write(o: &mut Object<'_>, one: &Explanation) -> Done {
     if let Some(why) = &one.secret {
         o.text("secret", why)?;
     }
+    o.text("class", one.class.as_str())?;
     match &one.why {
         Why::Hit {
             receipt,
@@ -115,6 +135,15 @@ fn write(o: &mut Object<'_>, one: &Explanation) -> Done {
             o.maybe("receipt", is_open.then(|| receipt.to_string()).as_deref())?;
             o.number("started", *started)?;
             o.number("saved_us", *saved_us)
+        }
+        Why::Done { receipt, started } => {
+            o.text("verdict", "done")?;
+            o.maybe("receipt", is_open.then(|| receipt.to_string()).as_deref())?;
+            o.number("started", *started)
+        }
+        Why::InDoubt { reason } => {
+            o.text("verdict", "in-doubt")?;
+            o.maybe("reason", reason.as_deref())
         }
         Why::Miss { reasons } => {
             o.text("verdict", "miss")?;

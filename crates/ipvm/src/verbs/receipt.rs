@@ -213,8 +213,11 @@ struct Shown {
 impl Shown {
     /// Goes as deep as the walk did, which is limited.
     fn inputs(&self, out: &mut dyn Write, trace: &Trace, indent: &str) -> anyhow::Result<()> {
-        for (place, input) in trace.inputs.iter().enumerate() {
-            let last = place + 1 == trace.inputs.len();
+        let cause = trace.cause.iter().map(|cause| ("asked for by ", &**cause));
+        let inputs = trace.inputs.iter().map(|input| ("", input));
+        let all: Vec<(&str, &TraceInput)> = cause.chain(inputs).collect();
+        for (place, (role, input)) in all.iter().enumerate() {
+            let last = place + 1 == all.len();
             let (branch, below) = if last {
                 ("└ ", "  ")
             } else {
@@ -223,7 +226,7 @@ impl Shown {
             let lead = self.paint.dim(&format!("{indent}{branch}"));
             match input {
                 TraceInput::Task(task) => {
-                    writeln!(out, "{lead}{}", self.task_line(task))?;
+                    writeln!(out, "{lead}{role}{}", self.task_line(task))?;
                     self.inputs(out, task, &format!("{indent}{below}"))?;
                 }
                 TraceInput::Content {
@@ -241,7 +244,7 @@ impl Shown {
                     writeln!(out, "{lead}{path}{cid}{bytes}")?;
                 }
                 TraceInput::Seen(task) => {
-                    writeln!(out, "{lead}task {task}  (see elsewhere in this tree)")?
+                    writeln!(out, "{lead}{role}task {task}  (see elsewhere in this tree)")?
                 }
             }
         }
@@ -267,22 +270,29 @@ fn write_trace(o: &mut Object<'_>, trace: &Trace) -> Done {
     o.text("status", trace.status.as_str())?;
     o.text("executor", &trace.executor.to_string())?;
     o.maybe("memo", trace.memo.map(|cid| cid.to_string()).as_deref())?;
+    match &trace.cause {
+        Some(cause) => o.object("cause", |o| write_input(o, cause))?,
+        None => o.raw("cause", "null")?,
+    }
     o.list("inputs", |list| {
-        trace.inputs.iter().try_for_each(|input| {
-            list.object(|o| match input {
-                TraceInput::Task(task) => write_trace(o, task),
-                TraceInput::Seen(task) => o.text("seen", &task.to_string()),
-                TraceInput::Content { cid, size, path } => {
-                    o.text("content", &cid.to_string())?;
-                    match size {
-                        Some(size) => o.number("size", *size)?,
-                        None => o.raw("size", "null")?,
-                    }
-                    o.maybe("path", path.as_deref())
-                }
-            })
-        })
+        let mut inputs = trace.inputs.iter();
+        inputs.try_for_each(|input| list.object(|o| write_input(o, input)))
     })
+}
+
+fn write_input(o: &mut Object<'_>, input: &TraceInput) -> Done {
+    match input {
+        TraceInput::Task(task) => write_trace(o, task),
+        TraceInput::Seen(task) => o.text("seen", &task.to_string()),
+        TraceInput::Content { cid, size, path } => {
+            o.text("content", &cid.to_string())?;
+            match size {
+                Some(size) => o.number("size", *size)?,
+                None => o.raw("size", "null")?,
+            }
+            o.maybe("path", path.as_deref())
+        }
+    }
 }
 
 fn logs(context: &mut Context, one: &OneReceipt) -> anyhow::Result<Code> {
@@ -314,36 +324,53 @@ fn verify(context: &mut Context, one: &OneReceipt) -> anyhow::Result<Code> {
     if one.json {
         json::object(out, |o| {
             o.text("receipt", &cid.to_string())?;
-            o.flag("same", verified.same)?;
+            let again = verified.again.as_ref();
+            match again {
+                Some(again) => o.flag("same", again.same)?,
+                None => o.raw("same", "null")?,
+            }
             o.raw("recorded", &value::outcome_json(&verified.recorded))?;
-            o.raw("recomputed", &value::outcome_json(&verified.recomputed))?;
-            o.number("took_us", verified.took_us)?;
+            let recomputed = again.map(|again| value::outcome_json(&again.out));
+            o.raw("recomputed", recomputed.as_deref().unwrap_or("null"))?;
+            match again {
+                Some(again) => o.number("took_us", again.took_us)?,
+                None => o.raw("took_us", "null")?,
+            }
             o.text("authority", &verified.authority)
         })?;
         writeln!(out)?;
     } else {
         let paint = Paint::stdout();
-        let word = if verified.same {
-            paint.good("same")
-        } else {
-            paint.bad("different")
-        };
         let mut table = Table::default();
         let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
         row("receipt", cid.to_string());
         row(
             "result",
-            format!("{word}, executed again in {}", duration(verified.took_us)),
+            match &verified.again {
+                Some(again) => {
+                    let word = match again.same {
+                        true => paint.good("same"),
+                        false => paint.bad("different"),
+                    };
+                    format!("{word}, executed again in {}", duration(again.took_us))
+                }
+                None => format!(
+                    "as its executor signed it; {} asks the world outside and cannot be done again to compare",
+                    verified.command
+                ),
+            },
         );
         row("recorded", value::shown(&verified.recorded.to_ipld()));
-        row("recomputed", value::shown(&verified.recomputed.to_ipld()));
+        if let Some(again) = &verified.again {
+            row("recomputed", value::shown(&again.out.to_ipld()));
+        }
+        row("signature", paint.good("right"));
         let authority = People::of(&node)?.in_text(&verified.authority);
         row("authority", clean(&authority).into_owned());
         table.write(out)?;
     }
-    Ok(if verified.same {
-        Code::Done
-    } else {
-        Code::Failed
+    Ok(match verified.again {
+        Some(again) if !again.same => Code::Failed,
+        _ => Code::Done,
     })
 }

@@ -571,3 +571,136 @@ fn a_signature_is_over_a_fixed_prefix_and_the_message() {
     }
     run(&Party::new().owner, 3);
 }
+
+/// Whoever asks why a mail is not sent must not hear that it is answered from memory, nor that a sound receipt is wrong.
+#[test]
+fn receipts_of_effects_are_explained_verified_and_traced() {
+    let post = Post::new();
+    post.letters(&[BOB, LOST]);
+    let explain = || post.home.json(&["explain", "letters.yaml", "--json"]);
+    let of = |explained: &Value, label: &str| {
+        let all = explained.as_array().unwrap().iter();
+        all.clone()
+            .find(|one| one["label"] == label)
+            .unwrap()
+            .clone()
+    };
+    let before = explain();
+    assert_eq!(of(&before, "bob")["verdict"], "miss");
+    assert_eq!(of(&before, "bob")["class"], "mutation");
+    assert_eq!(post.server.mails(), [], "to explain is not to do");
+    let report = post.report(4, &[]);
+    let told = explain();
+    let bob = of(&told, "bob");
+    assert_eq!(
+        (&bob["verdict"], &bob["receipt"]),
+        (&json!("done"), &report["tasks"]["bob"]["receipt"])
+    );
+    assert_eq!(of(&told, "lost")["verdict"], "in-doubt");
+    assert_eq!(of(&told, "text")["verdict"], "hit");
+    let sent = of(&told, "sent");
+    assert_eq!(
+        sent["reasons"],
+        json!(["its inputs must be computed first: `lost`"])
+    );
+    let text = post.home.ok(&["explain", "letters.yaml"]);
+    assert!(text.contains("mutation: done in this run, "), "{text}");
+    assert!(text.contains("`ipvm workflow doubt list`"), "{text}");
+    let task = report["tasks"]["bob"]["task"].as_str().unwrap();
+    assert!(
+        post.home
+            .ok(&["explain", task])
+            .contains("mutation: done in this run")
+    );
+    let lost = report["tasks"]["lost"]["task"].as_str().unwrap();
+    assert!(post.home.ok(&["explain", lost]).starts_with("in-doubt"));
+    // Signature and authority are checked, and it is said that nothing was compared.
+    let verified = post.home.json(&["receipt", "verify", task, "--json"]);
+    assert_eq!(
+        (&verified["same"], &verified["recomputed"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(verified["recorded"], report["tasks"]["bob"]["out"]);
+    assert!(
+        verified["authority"]
+            .as_str()
+            .unwrap()
+            .contains("/msg/send")
+    );
+    let text = post.home.ok(&["receipt", "verify", task]);
+    assert!(
+        text.contains("cannot be done again") && text.contains("signature"),
+        "{text}"
+    );
+    assert_eq!(post.server.mails().len(), 2, "nothing was sent by all that");
+}
+
+/// A workflow of functions alone, one of which asks: what it asks for is another thing in each run, though the function
+/// and its task are not.
+#[test]
+fn what_a_function_asked_for_is_traced_and_what_awaited_it_is_verified() {
+    let site = Site::new();
+    let args = ipvm_ipld::json::from_str(r#"{"len": 4}"#, Default::default()).unwrap();
+    let args = ipvm_ipld::cbor::encode(&args).unwrap();
+    let asked = Asked {
+        role: "dice",
+        cmd: "/random/bytes",
+        args: &args,
+    };
+    site.home.file("asking.wasm", asking(&[], Some(&asked)));
+    let guests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guests");
+    site.home.file(
+        "hash.wasm",
+        std::fs::read(guests.join("hash.wasm")).unwrap(),
+    );
+    let tasks = "roles: { dice: owner }\ntasks:\n  asks: { mod: asking.wasm, fun: tell, args: [7] }\n  after: { mod: hash.wasm, fun: cid, args: [{await: asks}] }\n";
+    let reports = [site.run(0, tasks), site.run(0, tasks)];
+    assert_ne!(reports[0]["outputs"], reports[1]["outputs"]);
+    assert_eq!(
+        reports[0]["tasks"]["after"]["task"],
+        reports[1]["tasks"]["after"]["task"]
+    );
+    for report in &reports {
+        let after = report["tasks"]["after"]["receipt"].as_str().unwrap();
+        let verified = site.home.json(&["receipt", "verify", after, "--json"]);
+        assert_eq!(
+            (&verified["same"], &verified["recomputed"]),
+            (&json!(true), &report["tasks"]["after"]["out"])
+        );
+        let trace = site.home.json(&["receipt", "trace", after, "--json"]);
+        let dice = &trace["inputs"][0];
+        assert_eq!(
+            (&dice["what"], &dice["receipt"]),
+            (&json!("/random/bytes"), &report["tasks"]["asks"]["receipt"])
+        );
+        assert_eq!(
+            (&dice["cause"]["what"], &dice["cause"]["cause"]),
+            (&json!("tell"), &Value::Null)
+        );
+        assert_eq!(dice["cause"]["inputs"][0]["path"], "asking.wasm");
+    }
+    let after = reports[1]["tasks"]["after"]["receipt"].as_str().unwrap();
+    let text = site.home.ok(&["receipt", "trace", after]);
+    assert!(text.contains("asked for by tell"), "{text}");
+    let shown = site.home.json(&["workflow", "show", "site", "--json"]);
+    assert_eq!(
+        shown["outputs"], reports[1]["outputs"],
+        "a run of functions that ask can be read again"
+    );
+    let explained = site.home.json(&["explain", "site.yaml", "--json"]);
+    let verdict = |at: usize| {
+        (
+            explained[at]["label"].clone(),
+            explained[at]["verdict"].clone(),
+        )
+    };
+    assert_eq!(verdict(0), (json!("asks"), json!("hit")));
+    // What it awaits will be another thing in the next run.
+    assert_eq!(verdict(1), (json!("after"), json!("miss")));
+    let text = site.home.ok(&["explain", "site.yaml"]);
+    assert!(
+        text.contains("what it asks for is done once for each run"),
+        "{text}"
+    );
+    site.home.ok(&["store", "verify"]);
+}

@@ -313,7 +313,7 @@ fn a_workflow_of_another_runs_on_what_came_along() {
             alice
                 .verify_receipt(&receipt.cid(), &Cancel::new())
                 .unwrap()
-                .same
+                .is_same()
         );
     }
 }

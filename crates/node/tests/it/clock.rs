@@ -83,7 +83,7 @@ fn between_runs() {
         for label in ["one", "three"] {
             let receipt = step(&longer, label).receipt.unwrap();
             let verified = node.verify_receipt(&receipt, &Cancel::new()).unwrap();
-            assert!(verified.same, "{label} is valid whenever it was made");
+            assert!(verified.is_same(), "{label} is valid whenever it was made");
         }
         node.audit_runs(&mut |finding| panic!("{finding}")).unwrap();
     }
@@ -167,6 +167,10 @@ fn during_a_run() {
     }
     for label in ["one", "two", "odd"] {
         let receipt = step(&report, label).receipt.unwrap();
-        assert!(node.verify_receipt(&receipt, &Cancel::new()).unwrap().same);
+        assert!(
+            node.verify_receipt(&receipt, &Cancel::new())
+                .unwrap()
+                .is_same()
+        );
     }
 }

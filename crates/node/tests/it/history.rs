@@ -37,7 +37,7 @@ fn a_receipt_can_be_checked_by_computing_it_again() {
     for label in ["sum", "more", "odd"] {
         let receipt = step(&report, label).receipt.unwrap();
         let verified = node.verify_receipt(&receipt, &Default::default()).unwrap();
-        assert!(verified.same, "{label}: {verified:?}");
+        assert!(verified.is_same(), "{label}: {verified:?}");
     }
     let before = node.receipts(100).unwrap().len();
     assert_eq!(before, 3, "checking writes nothing");

@@ -72,6 +72,7 @@ fn a_change_reruns_what_depends_on_it_and_nothing_else() {
         .iter()
         .map(|one| match &one.why {
             Why::Hit { .. } => format!("{} hit", one.label.as_deref().unwrap()),
+            why @ (Why::Done { .. } | Why::InDoubt { .. }) => panic!("{why:?}"),
             Why::Miss { reasons } => {
                 let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
                 format!("{} {}", one.label.as_deref().unwrap(), reasons.join("; "))

@@ -161,7 +161,7 @@ fn a_secret_result_taints_other_workflows() {
     second.write("workflow.yaml", taking(", config: {secret: false}"));
     assert!(refusal(&node, &second).contains("`after` says `secret: false`"));
     let verified = node.verify_receipt(&step(&report, "after").receipt.unwrap(), &Cancel::new());
-    assert!(verified.unwrap().same, "its owner can check it");
+    assert!(verified.unwrap().is_same(), "its owner can check it");
 }
 
 /// Breaks: a secret that another run is about to end would be taken for an open result.
