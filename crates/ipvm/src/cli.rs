@@ -471,7 +471,9 @@ pub(crate) enum Key {
     },
 }
 
-/// Say why a result is, or is not, answered from memory, and which input differs; of effects, whether they are done. Does nothing.
+/// Say why a result is answered from memory or not, and which effects are done.
+///
+/// Names the input that differs. Does nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
