@@ -159,6 +159,17 @@ impl Node {
         let name = self.kept_name(&recipe.cid(), secret)?;
         let latest = self.store().latest_of_recipe(&name)?;
         let latest = latest.map(|id| self.store().run(id)).transpose()?.flatten();
+        if again
+            && latest
+                .as_ref()
+                .is_some_and(|run| run.status == RunStatus::InDoubt)
+        {
+            return Err(NodeError::Name(
+                "the last run is in doubt, and a new one would do anew what may have been done: settle it first; \
+                 `ipvm workflow doubt list` shows what it is about"
+                    .into(),
+            ));
+        }
         let Some(run) = latest.filter(|_| !again) else {
             return draw();
         };

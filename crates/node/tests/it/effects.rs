@@ -197,6 +197,16 @@ fn an_effect_of_unknown_outcome_is_in_doubt_until_somebody_settles_it() {
         };
         let task = doubts[0].task.to_string();
         assert!(node.settle_doubt("bafynothing", &settlement).is_err());
+        let request = FileRequest {
+            file: folder.path("workflow.yaml"),
+            again: true,
+            ..FileRequest::default()
+        };
+        let error = node.prepare(&request).unwrap_err().to_string();
+        assert!(
+            error.contains("doubt list"),
+            "a new run would do it anew: {error}"
+        );
         node.settle_doubt(&task[..20], &settlement).unwrap();
         let report = run(&node, &folder);
         let lines = web.lines();

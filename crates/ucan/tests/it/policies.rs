@@ -10,6 +10,7 @@ use ipvm_ucan::policy::{
     Trap, Truth,
 };
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 fn ipld(text: &str) -> Ipld {
@@ -288,12 +289,24 @@ fn limits() {
 #[test]
 fn steps() {
     let list = Ipld::List((0..200_000).map(Ipld::from).collect());
-    let args = Ipld::Map([("list".to_owned(), list)].into());
+    let long = Ipld::String("x".repeat(1 << 20));
+    let texts = Ipld::List(vec![Ipld::Null, long.clone()]);
+    let map = (0..20_000).map(|n| (n.to_string(), Ipld::Null)).collect();
+    let args = [
+        ("list", list),
+        ("long", long),
+        ("texts", texts),
+        ("maps", Ipld::List(vec![Ipld::Null, Ipld::Map(map)])),
+    ];
+    let args = Ipld::Map(args.map(|(key, value)| (key.to_owned(), value)).into());
     let statement = |text: &str| text.parse::<Policy>().unwrap().statements()[0].clone();
     for heavy in [
         "all .list: . >= 0",
         ".list[1:] != 1",
         "any .[][0]: . == -1 or . >= 0 and . < -1",
+        r#".long like "x*x""#,
+        ".texts[1:] != 1",
+        ".maps[1:] != 1",
     ] {
         let one = Policy::new(vec![statement(heavy)]).unwrap();
         let found = one.check(&args);
@@ -313,8 +326,11 @@ fn steps() {
     for heavy in [
         "all .list: . >= 0",
         ".list[1:] != 1",
-        // What is copied is counted too.
+        // What is copied, and what is looked through, is counted too.
         ".bytes[1:] != 1",
+        ".texts[1:] != 1",
+        ".maps[1:] != 1",
+        r#".long like "x*x""#,
     ] {
         let many = Policy::new(vec![statement(heavy); MAX_POLICY_NODES / 2]).unwrap();
         let began = Instant::now();
@@ -323,6 +339,24 @@ fn steps() {
         assert!(given_up.to_string().contains("steps"));
         assert!(began.elapsed() < Duration::from_secs(20));
     }
+}
+
+/// Without it, a refusal would not say which condition was not met, or say it in a page of text.
+#[test]
+fn what_is_not_met_is_shown_in_short() {
+    let refused = |text: &str| {
+        let policy: Policy = text.parse().unwrap();
+        let args = Ipld::Map(BTreeMap::new());
+        policy.check(&args).unwrap_err().to_string()
+    };
+    assert!(
+        refused(".a == 1").contains(".a == 1"),
+        "{}",
+        refused(".a == 1")
+    );
+    let long = refused(&format!(".a == \"{}\"", "é".repeat(500)));
+    let shown = long.matches('é').count();
+    assert!(long.contains(" …") && (100..200).contains(&shown), "{long}");
 }
 
 /// Without it, an error in a policy that somebody writes would not say where it is.
