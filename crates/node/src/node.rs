@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ipvm_store::{Batch, ReceiptKeys, Store, StoreError};
@@ -45,6 +45,8 @@ pub(crate) struct Core {
     secret_engine: OnceLock<Engine>,
     /// Those who perform effects.
     effects: OnceLock<ipvm_effects::Effects>,
+    /// Held by whoever changes values under keys.
+    values: Mutex<()>,
     compiler: Compiler,
     access: Access,
     clock: Clock,
@@ -98,6 +100,7 @@ impl Node {
             engine: OnceLock::new(),
             secret_engine: OnceLock::new(),
             effects: OnceLock::new(),
+            values: Mutex::new(()),
             compiler: Compiler::InProcess,
             access,
             clock: Arc::new(system_time),
@@ -224,6 +227,12 @@ impl Node {
     pub(crate) fn engine(&self) -> Result<&Engine, NodeError> {
         let cache = self.core.home.cache().join("modules");
         self.start(&self.core.engine, Some(cache))
+    }
+
+    /// Keeps others from changing values under keys meanwhile.
+    pub(crate) fn alone_with_values(&self) -> MutexGuard<'_, ()> {
+        let values = self.core.values.lock();
+        values.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Those who perform effects, made at first use.

@@ -189,6 +189,17 @@ impl Store {
         values: &[&dyn rusqlite::ToSql],
         read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
+        self.small_rows(READING, sql, values, read)
+    }
+
+    /// All rows of a small table at once.
+    pub(crate) fn small_rows<T>(
+        &self,
+        doing: &'static str,
+        sql: &str,
+        values: &[&dyn rusqlite::ToSql],
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
         let path = self.main.path();
         self.main.with(|conn| {
             let all = || {
@@ -196,7 +207,7 @@ impl Store {
                 let rows = select.query_map(values, &read)?;
                 rows.collect::<rusqlite::Result<Vec<T>>>()
             };
-            all().at(path, READING)
+            all().at(path, doing)
         })
     }
 

@@ -6,7 +6,7 @@
 
 use crate::Store;
 use crate::authority::sum;
-use crate::error::{Context, StoreError};
+use crate::error::StoreError;
 use crate::limits::PAGE_ROWS_MAX;
 use crate::types::{Intent, JournalChange, RunId, Setting, Value};
 use ipvm_ipld::{Cid, cid_of, codec, links};
@@ -223,15 +223,7 @@ impl Store {
         values: &[&dyn rusqlite::ToSql],
         read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
-        let path = self.main.path();
-        self.main.with(|conn| {
-            let all = || {
-                let mut select = conn.prepare_cached(sql)?;
-                let rows = select.query_map(values, &read)?;
-                rows.collect::<rusqlite::Result<Vec<T>>>()
-            };
-            all().at(path, READING)
-        })
+        self.small_rows(READING, sql, values, read)
     }
 }
 

@@ -42,6 +42,8 @@ pub(crate) fn perform(node: &Node, shared: &Arc<Shared>, work: Work) -> Result<(
     let started = node.now();
     let clock = Instant::now();
     let mut performance = Performance::new(node, scribe, work, started)?;
+    // A version that is read must still be there when the next one is written.
+    let alone = local::changes_values(&performance.task()?.cmd).then(|| node.alone_with_values());
     let end = match performance.refused()? {
         Some(refusal) => performance.not_begun(&refusal),
         None => performance.carry_out()?,
@@ -76,6 +78,10 @@ pub(crate) fn perform(node: &Node, shared: &Arc<Shared>, work: Work) -> Result<(
             failpoint!("effect.ended");
             let computed = scribe.write_effect(ran, entry, performance.invocation, effect)?;
             shared.computed_elsewhere(computed);
+            if alone.is_some() {
+                // Commits are made in turn: the change is durable when this returns.
+                node.store().commit(Batch::new())?;
+            }
         }
     }
     Ok(())
@@ -156,7 +162,7 @@ impl<'a> Performance<'a> {
                 message,
             }));
         }
-        let checked = match order.mandate.warrant(self.work.step) {
+        let checked = match warrant {
             None => self.verify(std::slice::from_ref(&node.keys().delegation)),
             Some(warrant) => {
                 let awaited = awaited_by(order, self.work.step);

@@ -42,6 +42,11 @@ pub(super) fn is_local(command: &Command) -> bool {
     COMMANDS.contains(&command.as_str())
 }
 
+/// Whether a command changes values under keys.
+pub(super) fn changes_values(command: &Command) -> bool {
+    matches!(command.as_str(), "/kv/set" | "/kv/delete")
+}
+
 /// Why a local effect has no result.
 enum Wrong {
     /// An argument is missing or wrong.

@@ -612,3 +612,28 @@ fn a_task_that_others_ask_for_is_done_once() {
     );
     assert_eq!(web.lines().len(), 3);
 }
+
+/// Without turns, two tasks could both see that a key has no value, and both set it.
+#[test]
+fn of_many_that_set_a_key_at_once_one_succeeds() {
+    let tasks = (0..24).map(|n| {
+        format!("  t{n}: {{ cmd: /kv/set, args: {{ key: one, value: {n}, version: 0 }} }}\n")
+    });
+    let counted =
+        (0..24).map(|n| format!("  u{n}: {{ cmd: /kv/set, args: {{ key: many, value: {n} }} }}\n"));
+    let folder = Folder::with_workflow(&workflow(&tasks.chain(counted).collect::<String>()));
+    let node = open(&folder.home());
+    let report = run(&node, &folder);
+    let ok = |prefix: &str| {
+        let steps = report.steps.iter();
+        steps
+            .filter(|step| step.label.starts_with(prefix) && step.status == Status::Ok)
+            .count()
+    };
+    assert_eq!((ok("t"), ok("u")), (1, 24));
+    let many = node
+        .store()
+        .value(&node.owner().to_string(), "many")
+        .unwrap();
+    assert_eq!(many.unwrap().version, 24, "each set counts");
+}
