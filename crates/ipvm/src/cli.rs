@@ -397,7 +397,7 @@ pub(crate) enum Doubt {
     },
     /// Say whether it was done, after looking at the far side. Then run the workflow again: it goes on.
     #[command(
-        after_help = "Examples:\n  ipvm workflow doubt resolve bafyreib --done\n  ipvm workflow doubt resolve bafyreib --not-done"
+        after_help = "Examples:\n  ipvm workflow doubt resolve bafyreib --done\n  ipvm workflow doubt resolve bafyreib --done --result '{\"status\": 201}'\n  ipvm workflow doubt resolve bafyreib --not-done"
     )]
     Resolve {
         /// CID of the task, or the first 8 characters or more of it.
@@ -409,14 +409,9 @@ pub(crate) enum Doubt {
             required_unless_present = "not_done"
         )]
         done: bool,
-        /// Its result, for the tasks that await it.
-        #[arg(
-            long,
-            value_name = "JSON",
-            default_value = "null",
-            conflicts_with = "not_done"
-        )]
-        result: String,
+        /// Its result, for whoever awaits it; null, if nobody does and none is given.
+        #[arg(long, value_name = "JSON", conflicts_with = "not_done")]
+        result: Option<String>,
         /// It was not done: the next run of the workflow does it.
         #[arg(long)]
         not_done: bool,

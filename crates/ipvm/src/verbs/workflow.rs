@@ -97,29 +97,32 @@ fn doubt(context: &mut Context, verb: &Doubt) -> anyhow::Result<Code> {
             task, done, result, ..
         } => {
             let settlement = match done {
-                true => Settlement::Done(
-                    ipvm_ipld::json::from_str(result, ipvm_ipld::Limits::default()).map_err(
-                        |error| {
-                            let message = format!("--result is not DAG-JSON: {error}");
-                            Fault::usage(message, "write for instance --result '{\"id\": 7}'")
-                        },
-                    )?,
-                ),
+                true => Settlement::Done(result.as_deref().map(result_of).transpose()?),
                 false => Settlement::NotDone,
             };
             let settled = context.writer()?.settle_doubt(task, &settlement)?;
             let label = clean(&settled.label).into_owned();
-            context.note(&match done {
-                true => {
+            context.note(&match (done, result) {
+                (true, Some(_)) => {
                     format!("`{label}` was done, by your word; run the workflow again: it goes on")
                 }
-                false => format!(
+                (true, None) => format!(
+                    "`{label}` was done, by your word; its result is null, since nobody awaits it; run the workflow again: it goes on"
+                ),
+                (false, _) => format!(
                     "`{label}` was not done, by your word; run the workflow again: it is done then"
                 ),
             });
             Ok(Code::Done)
         }
     }
+}
+
+fn result_of(json: &str) -> Result<ipvm_ipld::Ipld, Fault> {
+    ipvm_ipld::json::from_str(json, ipvm_ipld::Limits::default()).map_err(|error| {
+        let message = format!("--result is not DAG-JSON: {error}");
+        Fault::usage(message, "write for instance --result '{\"id\": 7}'")
+    })
 }
 
 fn doubts(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {

@@ -337,8 +337,14 @@ fn a_process_killed_while_the_server_holds_its_answer_leaves_a_doubt() {
         (post.mails_to(HELD).len(), post.mails_to(BOB).len()),
         (1, 1)
     );
+    let resolve = ["workflow", "doubt", "resolve", &task, "--done"];
+    // Another mail's place in the note would be taken by what nobody said.
+    let told = post.home.run(&resolve).code(2);
+    let told = told.says("`sent` awaits the result of `held`");
+    told.says(&format!(r#"--result '{{"id": "<{task}@ipvm>"}}'"#));
+    assert_eq!(post.doubts().len(), 1, "nothing is settled");
     post.home
-        .ok(&["workflow", "doubt", "resolve", &task, "--done"]);
+        .ok(&[&resolve[..], &["--result", "null"]].concat());
     let report = post.report(0, &[]);
     assert_eq!(report["tasks"]["held"]["out"], json!({"ok": null}));
     assert_eq!(
@@ -346,6 +352,21 @@ fn a_process_killed_while_the_server_holds_its_answer_leaves_a_doubt() {
         (1, 1)
     );
     post.home.ok(&["store", "verify"]);
+}
+
+#[test]
+fn what_nobody_awaits_is_settled_without_a_result_and_says_so() {
+    let site = Site::new();
+    let uri = site.uri("/lost");
+    let tasks =
+        format!("tasks:\n  lost: {{ cmd: /crud/create, args: {{ uri: \"{uri}\", body: x }} }}\n");
+    let report = site.run(4, &tasks);
+    let task = report["tasks"]["lost"]["task"].as_str().unwrap();
+    let resolve = ["workflow", "doubt", "resolve", task, "--done"];
+    let said = site.home.run(&resolve).code(0);
+    said.says("its result is null, since nobody awaits it");
+    let report = site.run(0, &tasks);
+    assert_eq!(report["tasks"]["lost"]["out"], json!({"ok": null}));
 }
 
 /// A home whose owner may ask a server on this machine.

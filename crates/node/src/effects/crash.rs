@@ -75,7 +75,7 @@ fn other_process() {
             let task = doubt.task.to_string();
             let settlement = match times(&address, &task) {
                 0 => Settlement::NotDone,
-                _ => Settlement::Done(Ipld::Null),
+                _ => Settlement::Done(Some(Ipld::Null)),
             };
             node.settle_doubt(&task, &settlement).unwrap();
         }

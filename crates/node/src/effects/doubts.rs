@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use ipvm_ipld::{Block, Cid, Ipld};
 use ipvm_store::{Batch, Intent, NewReceipt, ReceiptKeys, StepReceipt, StepState, StepUpdate};
 use ipvm_ucan::{Invocation, Outcome, Receipt, ReceiptMeta, ReceiptPayload};
+use ipvm_workflow::asked::JOIN;
 use ipvm_workflow::{Plan, Task};
 
 use crate::scribe::{ENGINE, token};
@@ -12,6 +13,8 @@ use crate::{Node, NodeError};
 
 /// Most doubts that are listed at once.
 const MAX_DOUBTS: usize = 10_000;
+/// Most tasks that are named among those that await a result.
+const MAX_NAMED: usize = 3;
 
 /// Something that was to be done at most once, and of which nobody here knows whether it was.
 #[derive(Clone, Debug)]
@@ -37,8 +40,8 @@ pub struct Doubt {
 /// What a person says about a doubt.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Settlement {
-    /// It was done, with this result.
-    Done(Ipld),
+    /// It was done, with this result; without one, nobody may await it, and the receipt says null.
+    Done(Option<Ipld>),
     /// It was not done: the next run of the workflow does it.
     NotDone,
 }
@@ -73,7 +76,7 @@ impl Node {
     /// Settles what is in doubt. `id` is the task's CID or the beginning of it, at least 8 characters.
     ///
     /// # Errors
-    /// No doubt or several have this name, or the store fails.
+    /// No doubt or several have this name, it is awaited and no result is given, or the store fails.
     pub fn settle_doubt(&self, id: &str, settlement: &Settlement) -> Result<Doubt, NodeError> {
         let mut found = Vec::new();
         for intent in self.store().intents(MAX_DOUBTS)? {
@@ -97,6 +100,10 @@ impl Node {
         }
         let mut batch = Batch::new();
         if let Settlement::Done(value) = settlement {
+            let value = match value {
+                Some(value) => value,
+                None => &self.no_result(&open)?,
+            };
             self.write_settled(&mut batch, &open, value)?;
         }
         batch.settle(open.intent.task);
@@ -145,6 +152,43 @@ impl Node {
             plan,
             doubt,
         })
+    }
+
+    /// What stands in the place of a result that was not given, where nobody awaits one: whoever does would go on with
+    /// something that the far side never said.
+    fn no_result(&self, open: &Open) -> Result<Ipld, NodeError> {
+        let Some(who) = self.who_awaits(open)? else {
+            return Ok(Ipld::Null);
+        };
+        let example = match open.doubt.command.as_str() {
+            "/msg/send" => format!(r#"'{{"id": "<{}@ipvm>"}}'"#, open.doubt.task),
+            _ => r#"'{"status": 201}'"#.to_owned(),
+        };
+        Err(NodeError::Name(format!(
+            "{who} awaits the result of `{}`, and none is given; say `--done --result JSON`, for instance `--result \
+             {example}`; `--result null` if nothing in it is needed",
+            open.doubt.label
+        )))
+    }
+
+    /// Who gets the result of what is in doubt, in words.
+    fn who_awaits(&self, open: &Open) -> Result<Option<String>, NodeError> {
+        let dependents = open.plan.graph().dependents(open.intent.index);
+        if !dependents.is_empty() {
+            let named = dependents.iter().take(MAX_NAMED);
+            let named = named.filter_map(|step| open.plan.label(*step));
+            let named: Vec<String> = named.map(|label| format!("`{label}`")).collect();
+            let more = match dependents.len().saturating_sub(MAX_NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            return Ok(Some(format!("{}{more}", named.join(", "))));
+        }
+        if open.plan.head().parent.is_some() && open.doubt.label == JOIN {
+            return Ok(Some("whoever awaits the function that asked".to_owned()));
+        }
+        let asked = self.asked_for(open)?;
+        Ok(asked.map(|_| "whoever asked for it".to_owned()))
     }
 
     /// The request of another for this very task, if it is done on that.

@@ -192,7 +192,7 @@ fn an_effect_of_unknown_outcome_is_in_doubt_until_somebody_settles_it() {
             ("lost", "/crud/create")
         );
         let settlement = match done {
-            true => Settlement::Done(Ipld::from("by hand")),
+            true => Settlement::Done(Some(Ipld::from("by hand"))),
             false => Settlement::NotDone,
         };
         let task = doubts[0].task.to_string();
@@ -579,8 +579,12 @@ fn a_task_that_others_ask_for_is_done_once() {
         );
     }
     let doubt = alice.doubts().unwrap().remove(0);
-    let done = Settlement::Done(Ipld::Null);
-    alice.settle_doubt(&doubt.task.to_string(), &done).unwrap();
+    let task = doubt.task.to_string();
+    let error = alice.settle_doubt(&task, &Settlement::Done(None));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("whoever asked for it awaits"), "{error}");
+    let done = Settlement::Done(Some(Ipld::Null));
+    alice.settle_doubt(&task, &done).unwrap();
     let settled = execute(&lost);
     assert_eq!((settled.status, settled.memo), (RunState::Ok, true));
     let inv = alice.invocation_of(&settled.receipts[0]).unwrap();
