@@ -21,7 +21,7 @@ Examples:
   ipvm call image.wasm               which functions there are
   ipvm call math.wasm add 2 3        call one
 
-Exit codes: 0 done and right, 1 the work ended in an error, 2 wrong use or bad input, 3 refused (no authority), \
+Exit codes: 0 done and right, 1 the work ended in an error, 2 wrong use or bad input, 3 refused (no authority), 4 in doubt, \
 130 interrupted.
 
 Environment:

@@ -28,6 +28,8 @@ use std::sync::{Mutex, PoisonError};
 /// How a run went, and whether it was the user of this process who stopped it.
 pub(crate) struct Ran {
     pub(crate) report: RunReport,
+    /// Whether it failed for want of a right.
+    refused: bool,
     pub(crate) interrupted: bool,
 }
 
@@ -45,6 +47,7 @@ impl Ran {
             _ if self.interrupted && self.report.status == RunState::Cancelled => Code::Interrupted,
             RunState::Ok => Code::Done,
             RunState::InDoubt => Code::InDoubt,
+            RunState::Error if self.refused => Code::Refused,
             RunState::Error | RunState::Cancelled | RunState::Running => Code::Failed,
         }
     }
@@ -232,8 +235,10 @@ fn carry_out_all(
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
     let ran = reports.into_iter().map(|report| {
+        let report = report.map_err(|error| *error)?;
         Ok(Ran {
-            report: report.map_err(|error| *error)?,
+            refused: node.was_refused(&report)?,
+            report,
             interrupted: interrupt.was_asked(),
         })
     });

@@ -34,6 +34,7 @@ mod new;
 mod parties;
 mod people;
 mod providers;
+mod refused_effects;
 mod run;
 mod secret_effects;
 mod secrets;

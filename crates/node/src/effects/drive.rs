@@ -13,6 +13,7 @@ use ipvm_workflow::{Failure, TaskParts};
 
 use super::attempt::{Attempts, Last};
 use super::local;
+use super::refusals::NO_CAPABILITY;
 use crate::crew::{Shared, Work};
 use crate::home::fill_random;
 use crate::scribe::{Entry, Scribe};
@@ -158,7 +159,7 @@ impl<'a> Performance<'a> {
         let warrant = order.mandate.warrant(self.work.step);
         if let Some(message) = warrant.and_then(|warrant| warrant.refusal.clone()) {
             return Ok(Some(Failure::Refused {
-                kind: "no capability".to_owned(),
+                kind: NO_CAPABILITY.to_owned(),
                 message,
             }));
         }

@@ -9,6 +9,7 @@
 //! - [`accounts`]: which accounts there are, sealed in the store.
 //! - [`local`]: what needs nobody else: time, randomness, signing, secrets, values by key.
 //! - [`doubts`]: what is not known to have been done, and settling it.
+//! - [`refusals`]: whether a run failed for want of a right.
 
 mod accounts;
 mod asked;
@@ -18,6 +19,7 @@ mod crash;
 mod doubts;
 mod drive;
 mod local;
+mod refusals;
 
 pub use accounts::{AccountInfo, Serving};
 pub(crate) use asked::{Asked, carry_out};

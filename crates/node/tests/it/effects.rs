@@ -418,6 +418,7 @@ fn a_policy_holds_for_what_promises_and_functions_bring() {
     // Without an account the right alone does nothing.
     let report = run_tasks(&post(&format!("\"{}\"", uri("/ok")))).unwrap();
     assert!(reason(&node, &report, "post").contains("no account"));
+    assert!(!node.was_refused(&report).unwrap(), "it is allowed");
     node.add_account(&serving).unwrap();
     let report = run_tasks(&post(&format!("\"{}\"", uri("/ok")))).unwrap();
     assert_eq!(report.status, RunState::Ok);
@@ -430,6 +431,7 @@ fn a_policy_holds_for_what_promises_and_functions_bring() {
     folder.write("echo.wasm", ipvm_testkit::component(ECHO));
     let report = run_tasks(&(through + &post("{await: kept}"))).unwrap();
     assert!(reason(&node, &report, "post").contains("MatchError"));
+    assert!(node.was_refused(&report).unwrap());
     // Through a function's request.
     let evil = args(&format!(
         r#"{{"uri": "{}", "body": "hello"}}"#,
@@ -447,6 +449,7 @@ fn a_policy_holds_for_what_promises_and_functions_bring() {
     );
     let report = run(&node, &folder);
     assert!(reason(&node, &report, "asks").contains("no capability"));
+    assert!(node.was_refused(&report).unwrap());
     assert_eq!(web.lines(), ["POST /ok"], "seen at the server");
     serving.hedge = Some(Duration::from_millis(1));
     node.add_account(&serving).unwrap();

@@ -54,6 +54,24 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::InvalidClaim,
+        Self::UnavailableProof,
+        Self::Expired,
+        Self::TooEarly,
+        Self::InvalidAudience,
+        Self::InvalidSubject,
+        Self::InvalidSignature,
+        Self::MatchError,
+        Self::Malformed,
+        Self::TooLarge,
+        Self::Unsupported,
+        Self::Revoked,
+        Self::UnavailableKey,
+        Self::Replayed,
+    ];
+
     /// The name, as scripts may rely on it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
