@@ -9,9 +9,8 @@ set -euo pipefail
 name=everything
 PACKAGES=(aiosmtpd==1.4.6 atpublic==9.0.0 attrs==26.1.0)
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 export PATH=$PATH:/usr/sbin # where Debian has knotd
-scratch=$(mktemp -d)
 servers=
 
 # Whatever happens: the servers end when their standard input does.
@@ -26,10 +25,6 @@ trap leave EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-fail() {
-    printf '%s: FAILED: %s\n' "$name" "$*" >&2
-    exit 1
-}
 say() { printf '\n%s: %s\n' "$name" "$*"; }
 
 # --- what it needs ---
@@ -56,13 +51,6 @@ if [ ! -e "$tools/whole" ]; then
     touch "$tools/whole"
 fi
 python=$tools/bin/python
-
-if ! ipvm=$(command -v ipvm); then
-    printf '%s: no ipvm on the PATH, building it\n' "$name"
-    root=$(cd "$here/../.." && pwd)
-    (cd "$root" && cargo build --quiet --release --package ipvm)
-    ipvm=${CARGO_TARGET_DIR:-$root/target}/release/ipvm
-fi
 
 # --- the servers ---
 
@@ -99,7 +87,6 @@ mails_are() { [ "$(mails)" = "$1" ] || fail "the mail server has $(mails) mails,
 has() { grep -qE "$2" "$1" || fail "$1 has no line with $2: $(cat "$1")"; }
 # The mails to somebody, in the order in which they came.
 to() { grep -lE "^To: $1@example.com" "$mails"/* | xargs ls -tr; }
-number() { grep -oE "\"$1\": *[0-9]+" "$2" | head -n 1 | grep -oE '[0-9]+$'; }
 # Runs a workflow; the report goes to $scratch/report.json. Fails unless it executes $1 tasks.
 run() {
     local executed

@@ -8,44 +8,7 @@ name=jwt-did
 tokens=102  # 80 with published keys, 22 that prove themselves
 tasks=$((tokens + 2))
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-export IPVM_HOME=$scratch/home
-
-fail() {
-    printf '%s: FAILED: %s\n' "$name" "$*" >&2
-    exit 1
-}
-
-# The number that belongs to a key of a run's JSON.
-number() {
-    grep -oE "\"$1\": *[0-9]+" "$2" | head -n 1 | grep -oE '[0-9]+$'
-}
-
-# Fails unless run $1 executed $2 tasks and reused the results of $3.
-counted() {
-    local executed reused
-    executed=$(number executed "$scratch/$1.json")
-    reused=$(number reused "$scratch/$1.json")
-    [ "$executed" = "$2" ] || fail "the $1 run executed $executed tasks, not $2"
-    [ "$reused" = "$3" ] || fail "the $1 run reused $reused results, not $3"
-    printf '%s: the %s run: %d executed, %d reused\n' "$name" "$1" "$executed" "$reused"
-}
-
-if ! ipvm=$(command -v ipvm); then
-    printf '%s: no ipvm on the PATH, building it\n' "$name"
-    root=$(cd "$here/../.." && pwd)
-    (cd "$root" && cargo build --quiet --release --package ipvm)
-    ipvm=${CARGO_TARGET_DIR:-$root/target}/release/ipvm
-fi
-
-# Runs the workflow in folder $2 into $scratch/$1 and its report into $scratch/$1.json. A refused token is a task that ends in
-# an error; the exit code says that the outputs are there all the same.
-run() {
-    "$ipvm" run "$2/workflow.yaml" --out "$scratch/$1" --json --quiet >"$scratch/$1.json" ||
-        fail "the $1 run ended with exit code $?"
-}
+. "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 
 # Fails unless report $1 has for each file of folder $2, in their order, the verdict that its name says.
 as_named() {

@@ -6,17 +6,8 @@
 # (default: ipvm-tools in the cache folder).
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-export IPVM_HOME=$scratch/home
-
-if ! ipvm=$(command -v ipvm); then
-    printf 'languages: no ipvm on the PATH, building it\n'
-    root=$(cd "$here/../.." && pwd)
-    (cd "$root" && cargo build --quiet --release --package ipvm)
-    ipvm=${CARGO_TARGET_DIR:-$root/target}/release/ipvm
-fi
+name=languages
+. "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 
 languages=(rust c js python)
 for language in "${languages[@]}"; do
@@ -44,12 +35,10 @@ done
 cat "$scratch/one.log"
 apart=$(($(<"$scratch/two.started") - $(<"$scratch/one.started")))
 if [ ${#moved[@]} -gt 0 ] && [ "$apart" -lt 172800 ]; then
-    printf 'languages: FAILED: the clock was not moved\n' >&2
-    exit 1
+    fail "the clock was not moved"
 fi
 printf 'the second home ran it %d s later, by the clock\n' "$apart"
 if ! cmp "$scratch/one.log" "$scratch/two.log"; then
-    printf 'languages: FAILED: the WASI program saw something else in the second home\n' >&2
-    exit 1
+    fail "the WASI program saw something else in the second home"
 fi
 printf 'languages: ok; equal results from all languages, and the same world in two homes\n'

@@ -9,14 +9,7 @@ name=oauth-vs-ucan
 NODE=node@22.23.3
 PACKAGES=(oidc-provider@9.13.3 oauth4webapi@3.8.8)
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-
-fail() {
-    printf '%s: FAILED: %s\n' "$name" "$*" >&2
-    exit 1
-}
+. "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 
 command -v npm >/dev/null || fail "there is no npm, which installs what this example compares with: install Node.js 20 or later"
 tools=${IPVM_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/ipvm-tools}/oauth-9.13.3
@@ -28,13 +21,6 @@ if [ ! -d "$tools" ]; then
     npm install --prefix "$tools.part" --silent --no-audit --no-fund --no-save "$NODE" "${PACKAGES[@]}" ||
         fail "npm could not install ${PACKAGES[*]}"
     mv "$tools.part" "$tools"
-fi
-
-if ! ipvm=$(command -v ipvm); then
-    printf '%s: no ipvm on the PATH, building it\n' "$name"
-    root=$(cd "$here/../.." && pwd)
-    (cd "$root" && cargo build --quiet --release --package ipvm)
-    ipvm=${CARGO_TARGET_DIR:-$root/target}/release/ipvm
 fi
 
 # The library says on stderr what is fit for a demonstration only; that is what this is.

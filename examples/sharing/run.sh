@@ -5,23 +5,9 @@
 set -euo pipefail
 
 name=sharing
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 photo=$here/../thumbnails/photo.jpg
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
 cd "$scratch"
-
-fail() {
-    printf '%s: FAILED: %s\n' "$name" "$*" >&2
-    exit 1
-}
-
-if ! ipvm=$(command -v ipvm); then
-    printf '%s: no ipvm on the PATH, building it\n' "$name"
-    root=$(cd "$here/../.." && pwd)
-    (cd "$root" && cargo build --quiet --release --package ipvm)
-    ipvm=${CARGO_TARGET_DIR:-$root/target}/release/ipvm
-fi
 
 # What each of the three does, in a home of their own.
 alice() { IPVM_HOME=$scratch/alice "$ipvm" "$@"; }

@@ -8,43 +8,11 @@ name=transitive-trust
 statements=21
 tasks=$((statements + 1))
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-export IPVM_HOME=$scratch/home
+. "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 
-fail() {
-    printf '%s: FAILED: %s\n' "$name" "$*" >&2
-    exit 1
-}
-
-# The number that belongs to a key of a run's JSON.
-number() {
-    grep -oE "\"$1\": *[0-9]+" "$2" | head -n 1 | grep -oE '[0-9]+$'
-}
-
-# Fails unless run $1 executed $2 tasks and reused the results of $3.
-counted() {
-    local executed reused
-    executed=$(number executed "$scratch/$1.json")
-    reused=$(number reused "$scratch/$1.json")
-    [ "$executed" = "$2" ] || fail "the $1 run executed $executed tasks, not $2"
-    [ "$reused" = "$3" ] || fail "the $1 run reused $reused results, not $3"
-    printf '%s: the %s run: %d executed, %d reused\n' "$name" "$1" "$executed" "$reused"
-}
-
-if ! ipvm=$(command -v ipvm); then
-    printf '%s: no ipvm on the PATH, building it\n' "$name"
-    root=$(cd "$here/../.." && pwd)
-    (cd "$root" && cargo build --quiet --release --package ipvm)
-    ipvm=${CARGO_TARGET_DIR:-$root/target}/release/ipvm
-fi
-
-# Runs the workflow in folder $2 into $scratch/$1 and its report into $scratch/$1.json.
-run() {
-    "$ipvm" run "$2/workflow.yaml" --out "$scratch/$1" --json --quiet >"$scratch/$1.json" ||
-        fail "the $1 run ended with exit code $?"
-    # The trust in each person, in order: the line of the reason, then (a few lines on) the one of the trust.
+# Reads what run $1 says of the trust in each person into $scratch/$1.told, in order: the line of the reason, then (a few
+# lines on) the one of the trust.
+told() {
     grep -oE '^      "(because|trust)": .*[^,]' "$scratch/$1/trust.json" >"$scratch/$1.told"
 }
 
@@ -67,6 +35,7 @@ people() {
 
 run first "$here"
 counted first "$tasks" 0
+told first
 sed 's/^ */  /' "$scratch/first.told"
 people first 8
 trusts first 'Alice -90-> Bob' 90.0
@@ -90,6 +59,7 @@ cp -R "$here" "$scratch/copy"
 cp "$here"/changes/05-bob-dave.jwt "$scratch/copy/statements/"
 run third "$scratch/copy"
 counted third 2 "$((tasks - 2))"
+told third
 people third 7
 ! grep -q 'Dave' "$scratch/third.told" || fail "Dave is still trusted"
 
@@ -98,6 +68,7 @@ cp "$here"/statements/06-bob-ivan.jwt "$scratch/copy/statements/05-bob-dave.jwt"
 rm "$scratch/copy/statements/04-alice-mallory.jwt"
 run fourth "$scratch/copy"
 counted fourth 1 "$((tasks - 2))" # all signatures are known; only the trust is computed
+told fourth
 trusts fourth 'Alice -60-> Judy -100-> Mallory' 54.0
 trusts fourth 'Alice -60-> Judy -100-> Mallory -100-> Sybil 1' 48.6
 

@@ -5,10 +5,8 @@
 set -euo pipefail
 
 name=webhook
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-scratch=$(mktemp -d)
+. "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 server=
-export IPVM_HOME=$scratch/home
 
 # Whatever happens: the server ends when its standard input does.
 leave() {
@@ -22,19 +20,9 @@ trap leave EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-fail() {
-    printf '%s: FAILED: %s\n' "$name" "$*" >&2
-    exit 1
-}
 say() { printf '\n%s: %s\n' "$name" "$*"; }
 
 command -v python3 >/dev/null || fail "there is no python3, which the web server is written in: install Python 3"
-if ! ipvm=$(command -v ipvm); then
-    printf '%s: no ipvm on the PATH, building it\n' "$name"
-    root=$(cd "$here/../.." && pwd)
-    (cd "$root" && cargo build --quiet --release --package ipvm)
-    ipvm=${CARGO_TARGET_DIR:-$root/target}/release/ipvm
-fi
 
 shop=$scratch/shop
 mkdir "$shop"
@@ -45,7 +33,6 @@ exec {stop}>&"${SHOP[1]}" {told}<&"${SHOP[0]}"
 eval "exec ${SHOP[1]}>&-" # the copy above is the one that is closed in the end
 read -r address <&"$told" || fail "the server did not start"
 
-number() { grep -oE "\"$1\": *[0-9]+" "$2" | head -n 1 | grep -oE '[0-9]+$'; }
 # Runs the workflow; fails unless it executes $1 tasks and takes the results of $2 from memory.
 run() {
     local got
