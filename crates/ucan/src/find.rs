@@ -210,6 +210,9 @@ impl Search<'_> {
 
     /// Whether a principal is already on the way from a node to the invoker.
     fn is_on_the_way(&self, from: Option<usize>, iss: &Did) -> bool {
+        if iss == self.wanted.invoker {
+            return true;
+        }
         let mut at = from;
         while let Some(node) = at.and_then(|i| self.nodes.get(i)) {
             if node.link.payload().iss == *iss {

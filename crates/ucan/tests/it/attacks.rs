@@ -4,9 +4,9 @@ use ipvm_ipld::{Cid, Ipld};
 use ipvm_ucan::admission::{Scope, Work, admit, require_new};
 use ipvm_ucan::{
     Container, Context, Delegation, DelegationPayload, EncodeError, Encoding, Invocation,
-    InvocationBuilder, InvocationPayload, Keypair, Kind, MAX_CHAIN, Malformed, MemoryStore,
-    NoChain, Outcome, Policy, Receipt, ReceiptMeta, ReceiptPayload, Refusal, Revocation,
-    Revocations, Token, Verifier, Versions, Wanted, find_chain, verify_in,
+    InvocationBuilder, InvocationPayload, Keypair, Kind, MAX_CHAIN, Malformed, Outcome, Policy,
+    Receipt, ReceiptMeta, ReceiptPayload, Refusal, Revocation, Revocations, Token, Verifier,
+    Versions, verify_in,
 };
 use std::collections::BTreeMap;
 
@@ -560,93 +560,6 @@ fn receipts_by_delegates() {
         .receipt(own.bytes(), &|_| None, &Context::at(NOW))
         .unwrap();
     assert!(Receipt::sign_for(&key(0), executor, vec![cid], payload).is_err());
-}
-
-/// Without it, an agent that has a right would not find it, or take a way that is not valid or longer than needed.
-#[test]
-fn finding_proofs() {
-    let (cmd, args) = ("/wasm/run".parse().unwrap(), asks(1).args);
-    let subject = key(0).did().clone();
-    let find = |store: &MemoryStore, invoker: usize, context: &Context<'_>| {
-        let invoker = key(invoker).did().clone();
-        let wanted = Wanted {
-            invoker: &invoker,
-            subject: &subject,
-            cmd: &cmd,
-            args: &args,
-        };
-        find_chain(store, &wanted, context).map(|chain| chain.len())
-    };
-    let context = Context::at(NOW);
-    for depth in DEPTHS {
-        let chain = sign(links(depth));
-        let mut store = MemoryStore::default();
-        chain
-            .iter()
-            .rev()
-            .for_each(|link| assert!(store.insert(link.clone())));
-        assert_eq!(find(&store, depth, &context), Ok(depth));
-        assert_eq!(find(&store, 0, &context), Ok(0), "its own");
-        assert!(find(&store, 55, &context).is_err());
-        let found = |at| {
-            find(&store, depth, &Context::at(at))
-                .unwrap_err()
-                .to_string()
-        };
-        assert!(
-            found(NOW + 1000).contains("expired"),
-            "{}",
-            found(NOW + 1000)
-        );
-        assert!(found(NOW - 1000).contains("valid only from"));
-    }
-    // A shorter way, with dead ends of all kinds beside it.
-    let mut all = links(8);
-    let shortcut = DelegationPayload {
-        aud: key(7).did().clone(),
-        sub: None,
-        ..all[3].clone()
-    };
-    let wrong = |edit: &dyn Fn(&mut DelegationPayload)| {
-        let mut link = DelegationPayload {
-            aud: key(8).did().clone(),
-            ..links(1).remove(0)
-        };
-        edit(&mut link);
-        link
-    };
-    all.push(shortcut);
-    all.push(wrong(&|l| l.cmd = "/msg".parse().unwrap()));
-    all.push(wrong(&|l| l.exp = Some(NOW - 100)));
-    all.push(wrong(&|l| l.pol = ".uri == 1".parse().unwrap()));
-    all.push(wrong(&|l| l.sub = None));
-    all.push(wrong(&|l| l.sub = Some(key(9).did().clone())));
-    all.push(DelegationPayload {
-        aud: key(1).did().clone(),
-        ..all[7].clone()
-    });
-    let mut store = MemoryStore::default();
-    let signed = sign(all);
-    signed
-        .iter()
-        .for_each(|link| assert!(store.insert(link.clone())));
-    assert_eq!(find(&store, 8, &context), Ok(5));
-    // Revoked by one in the middle: only the chains through it are gone.
-    let mut set = Revocations::new();
-    let revocation = Revocation::sign(&key(0), &[&signed[..3], &signed[8..9]].concat()).unwrap();
-    let verified = Verifier::new()
-        .revocation(&revocation, &|_| None, &context)
-        .unwrap();
-    set.insert(&verified).unwrap();
-    assert_eq!(find(&store, 8, &context.revocations(&set)), Ok(8));
-    // A crowd: given up, not endless.
-    let mut crowd = MemoryStore::default();
-    for n in 0..5000_u32 {
-        let mut link = wrong(&|l| l.cmd = "/msg".parse().unwrap());
-        link.nonce = n.to_be_bytes().to_vec();
-        crowd.insert(Delegation::sign(&key(0), link).unwrap());
-    }
-    assert_eq!(find(&crowd, 8, &context), Err(NoChain::GivenUp));
 }
 
 /// Without it, a builder would sign what nobody accepts.

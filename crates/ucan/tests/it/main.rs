@@ -13,6 +13,7 @@ mod conformance;
 mod containers;
 mod did_key;
 mod encoded;
+mod finding;
 mod fuzz;
 mod interop;
 mod naive;

@@ -6,8 +6,8 @@ use ipvm_ipld::{Ipld, Limits, json};
 use ipvm_testkit::naive_ucan;
 use ipvm_ucan::Policy;
 use ipvm_ucan::policy::{
-    Comparison, MAX_POLICY_DEPTH, MAX_POLICY_NODES, Pattern, PolicyError, Selector, Statement,
-    Trap, Truth,
+    Comparison, MAX_POLICY_DEPTH, MAX_POLICY_NODES, MAX_SELECTOR_BYTES, MAX_SELECTOR_SEGMENTS,
+    Pattern, PolicyError, Selector, Statement, Trap, Truth,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -132,9 +132,23 @@ fn selectors() {
         let error = text.parse::<Selector>().unwrap_err();
         assert!(error.to_string().contains(what), "{text}: {error}");
     }
-    let long = format!(".{}", "a".repeat(2000));
-    assert!(long.parse::<Selector>().is_err());
-    assert!(".a".repeat(65).parse::<Selector>().is_err());
+    for (text, at) in [
+        (".a.", 2),
+        (".[", 1),
+        (".a.[", 3),
+        (".a..b", 3),
+        (".a[1:x]", 2),
+    ] {
+        assert_eq!(text.parse::<Selector>().unwrap_err().at, at, "{text}");
+    }
+    let long = |bytes: usize| format!(".{}", "a".repeat(bytes - 1)).parse::<Selector>();
+    long(MAX_SELECTOR_BYTES).unwrap();
+    let error = long(MAX_SELECTOR_BYTES + 1).unwrap_err();
+    assert_eq!((error.at, error.what), (1024, "longer than 1024 bytes"));
+    let deep = |segments: usize| ".a".repeat(segments).parse::<Selector>();
+    deep(MAX_SELECTOR_SEGMENTS).unwrap();
+    let error = deep(MAX_SELECTOR_SEGMENTS + 1).unwrap_err();
+    assert_eq!((error.at, error.what), (129, "more than 64 segments"));
     assert_eq!(Selector::key("a b").unwrap().as_str(), r#".["a b"]"#);
     assert_eq!(Selector::key("uri").unwrap().as_str(), ".uri");
 }
@@ -220,6 +234,9 @@ fn patterns() {
         ("a*a", "a", false),
         ("a*a", "aa", true),
         ("*ab", "aab", true),
+        ("*a*a*", "a", false),
+        ("x*bb*b*", "xbb", false),
+        ("x*bb*b*", "xbbb", true),
         ("ab*ab", "abab", true),
         ("ab*ab", "aba", false),
         (r"\*", "*", true),
@@ -261,6 +278,21 @@ fn limits() {
     };
     policy(&nested(MAX_POLICY_DEPTH - 1));
     assert_eq!(refused(&nested(MAX_POLICY_DEPTH)), PolicyError::TooDeep);
+    for op in ["and", "or"] {
+        let nested = |n: usize| {
+            let (open, close) = (format!(r#"["{op}",["#).repeat(n), "]]".repeat(n));
+            format!("[{open}{one}{close}]")
+        };
+        policy(&nested(MAX_POLICY_DEPTH - 1));
+        assert_eq!(refused(&nested(MAX_POLICY_DEPTH)), PolicyError::TooDeep);
+    }
+    // All of a policy count together, wherever they stand: these are two, and half of the limit in each.
+    let halves = |more: usize| {
+        let (half, rest) = (MAX_POLICY_NODES / 2, MAX_POLICY_NODES / 2 - 2 + more);
+        format!(r#"[["and",{}],["or",{}]]"#, many(half), many(rest))
+    };
+    policy(&halves(0));
+    assert_eq!(refused(&halves(1)), PolicyError::TooMany);
     for (text, what) in [
         ("{}", "pol: a list of statements, not a map"),
         ("[1]", "pol[0]: a statement is a list"),
@@ -453,14 +485,21 @@ fn in_words() {
 /// Without it, somebody would give away more than they meant, and nothing would have told them.
 #[test]
 fn traps() {
+    let mut explained = BTreeMap::new();
     for (short, expected) in [
         (r#".uri like "https://example.com/*""#, vec![]),
         (r#"not .a == 1"#, vec![("pol[0]", Trap::NotOverMissing)]),
         ("not . == 1", vec![]),
         ("not .a? == 1", vec![]),
+        ("not not .a == 1", vec![]),
         (
-            "not not .a == 1",
-            vec![("pol[0][1]", Trap::NotOverMissing)][..0].to_vec(),
+            "not not not .a == 1",
+            vec![("pol[0][1][1]", Trap::NotOverMissing)],
+        ),
+        ("not all .: .a == 1", vec![("pol[0]", Trap::NotOverMissing)]),
+        (
+            "not any .to: . == 1",
+            vec![("pol[0]", Trap::NotOverMissing)],
         ),
         (
             r#"any .to: . like "*@a.b""#,
@@ -482,8 +521,54 @@ fn traps() {
             vec![("pol[1]", Trap::Contradiction)],
         ),
         (
+            "not .a == 1; .a == 1",
+            vec![
+                ("pol[1]", Trap::Contradiction),
+                ("pol[0]", Trap::NotOverMissing),
+            ],
+        ),
+        (
+            ".a == 1; not .a == 1",
+            vec![
+                ("pol[1]", Trap::Contradiction),
+                ("pol[1]", Trap::NotOverMissing),
+            ],
+        ),
+        (
+            "not .a == 1; .b == 1",
+            vec![("pol[0]", Trap::NotOverMissing)],
+        ),
+        (".a == 1; .b == 2", vec![]),
+        (r#".a == "x"; .b like "y*""#, vec![]),
+        (r#".a == "yes"; .a like "y*""#, vec![]),
+        (r#".a like "y*"; .a != "x""#, vec![]),
+        (
+            r#".a like "y*"; .a < 1"#,
+            vec![("pol[1]", Trap::Contradiction)],
+        ),
+        (
+            r#".a == 1; .a like "y*""#,
+            vec![("pol[1]", Trap::Contradiction)],
+        ),
+        (
+            r#".a == "x"; .a < 3"#,
+            vec![("pol[1]", Trap::Contradiction)],
+        ),
+        (
             ".a == 1 or .a == 1",
             vec![("pol[0][1][1]", Trap::Unreachable)],
+        ),
+        (".a == 1 or .b == 1", vec![]),
+        (
+            "and() or .a == 1",
+            vec![
+                ("pol[0][1][1]", Trap::Unreachable),
+                ("pol[0][1][0]", Trap::EmptyAnd),
+            ],
+        ),
+        (
+            "or() and .a == 1 or .b == 1",
+            vec![("pol[0][1][0][1][0]", Trap::EmptyOr)],
         ),
         (
             "or() or .a == 1",
@@ -493,6 +578,10 @@ fn traps() {
             ],
         ),
         (".a[].b == 1", vec![("pol[0]", Trap::NeverFound)]),
+        (".a[1:].b == 1", vec![("pol[0]", Trap::NeverFound)]),
+        (".a[].b? == 1", vec![]),
+        (".a[][0] == 1", vec![]),
+        (".a.b == 1", vec![]),
         (
             r#".uri like "https://example.com*""#,
             vec![("pol[0]", Trap::OpenPrefix)],
@@ -509,8 +598,14 @@ fn traps() {
         let warnings = short.parse::<Policy>().unwrap().warnings();
         let found: Vec<_> = warnings.iter().map(|w| (w.at.as_str(), w.trap)).collect();
         assert_eq!(found, expected, "{short}");
-        assert!(warnings.iter().all(|w| w.to_string().contains(&w.at)));
+        for warning in warnings {
+            let explanation = warning.trap.explanation();
+            let said = format!("{}, `{}`: {explanation}", warning.at, warning.statement);
+            assert_eq!(warning.to_string(), said);
+            explained.insert(explanation, warning.trap);
+        }
     }
+    assert_eq!(explained.len(), 12, "each trap is found and explained");
 }
 
 /// Without it, a contradiction could be claimed where there is none, or missed.
