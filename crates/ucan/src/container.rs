@@ -1,6 +1,5 @@
 //! Containers: tokens that travel together (UCAN Container 0.1.0), in six encodings.
 
-use crate::MAX_INVOCATION_BYTES;
 use crate::delegation::Delegation;
 use crate::envelope::{Reading, Tag, Versions};
 use crate::error::Malformed;
@@ -184,19 +183,17 @@ impl Token {
                 Invocation::decode_in(bytes, reading).map(Self::Invocation)
             }
             // Over the limit of delegations it can only be an invocation.
-            Err(Malformed::TooLarge { .. }) if bytes.len() <= MAX_INVOCATION_BYTES => {
-                match Invocation::decode_in(bytes, reading) {
-                    Err(Malformed::Tag { found, .. })
-                        if Tag::Delegation.is(&found, reading.versions) =>
-                    {
-                        Err(Malformed::TooLarge {
-                            bytes: bytes.len(),
-                            limit: crate::MAX_DELEGATION_BYTES,
-                        })
-                    }
-                    other => other.map(Self::Invocation),
+            Err(Malformed::TooLarge { .. }) => match Invocation::decode_in(bytes, reading) {
+                Err(Malformed::Tag { found, .. })
+                    if Tag::Delegation.is(&found, reading.versions) =>
+                {
+                    Err(Malformed::TooLarge {
+                        bytes: bytes.len(),
+                        limit: crate::MAX_DELEGATION_BYTES,
+                    })
                 }
-            }
+                other => other.map(Self::Invocation),
+            },
             Err(error) => Err(error),
         }
     }

@@ -33,7 +33,7 @@ fn tokens(n: u8) -> Vec<Vec<u8>> {
     all
 }
 
-fn container(tokens: &[Vec<u8>]) -> Container {
+pub(crate) fn container(tokens: &[Vec<u8>]) -> Container {
     let mut container = Container::new();
     tokens
         .iter()
@@ -104,6 +104,7 @@ fn all_encodings() {
             assert_eq!(read.tokens().unwrap().len(), usize::from(n) + 1);
         }
     }
+    assert!(!container(&tokens(1)).is_empty());
     let empty = Container::new().encode(Encoding::Base64Url).unwrap();
     assert!(Container::decode(&empty).unwrap().is_empty());
 }

@@ -25,6 +25,7 @@ mod promises;
 mod properties;
 mod random;
 mod revocations;
+mod sizes;
 mod tokens;
 mod values;
 mod worked_example;

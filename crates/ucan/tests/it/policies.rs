@@ -291,8 +291,20 @@ fn limits() {
         let (half, rest) = (MAX_POLICY_NODES / 2, MAX_POLICY_NODES / 2 - 2 + more);
         format!(r#"[["and",{}],["or",{}]]"#, many(half), many(rest))
     };
-    policy(&halves(0));
+    assert!(!policy(&halves(0)).is_empty());
     assert_eq!(refused(&halves(1)), PolicyError::TooMany);
+    // What is put together in memory has the same limits.
+    let leaf = policy(&many(1)).statements()[0].clone();
+    let flat = |n: usize| Policy::new(vec![Statement::Or(vec![leaf.clone(); n])]);
+    flat(MAX_POLICY_NODES - 1).unwrap();
+    assert_eq!(flat(MAX_POLICY_NODES), Err(PolicyError::TooMany));
+    let tall = |n: usize| {
+        let mut tall = leaf.clone();
+        (0..n).for_each(|_| tall = Statement::And(vec![tall.clone()]));
+        Policy::new(vec![tall])
+    };
+    tall(MAX_POLICY_DEPTH - 1).unwrap();
+    assert_eq!(tall(MAX_POLICY_DEPTH), Err(PolicyError::TooDeep));
     for (text, what) in [
         ("{}", "pol: a list of statements, not a map"),
         ("[1]", "pol[0]: a statement is a list"),
