@@ -24,6 +24,7 @@ mod principals;
 mod promises;
 mod properties;
 mod random;
+mod receipts;
 mod revocations;
 mod sizes;
 mod tokens;

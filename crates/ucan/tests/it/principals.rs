@@ -3,7 +3,7 @@
 use ipvm_ipld::Cid;
 use ipvm_ucan::{
     Algorithm, Context, Delegation, DelegationBuilder, Did, DidDocument, DidError, DocumentCache,
-    DocumentError, Invocation, InvocationBuilder, InvocationPayload, KeyResolver, Keypair, Kind,
+    Invocation, InvocationBuilder, InvocationPayload, KeyResolver, Keypair, Kind,
     MAX_CACHED_DOCUMENTS, Purpose, SignatureError, verify, verify_in,
 };
 
@@ -332,6 +332,10 @@ fn documents() {
             "no point",
         ),
         (
+            r#"{"kty":"EC","crv":"P-256","x":"igrFmi0whuihKnj9R3Om1SoMph72wUGeFaBbzG2vzns","y":"AQ"}"#,
+            "has not the length",
+        ),
+        (
             r#"{"kty":"OKP","crv":"Ed25519","x":"AQ","d":"AQ"}"#,
             "private key",
         ),
@@ -339,8 +343,36 @@ fn documents() {
         let error = jwk(wrong).unwrap_err().to_string();
         assert!(error.contains(what), "{wrong}: {error}");
     }
-    let large = format!("{{\"id\":\"{}\"}}", "x".repeat(70_000));
-    assert!(matches!(parse(&large), Err(DocumentError::TooLarge(_))));
+    let key_of = |key: &str| {
+        parse(&format!(
+            r##"{{"id":"{did}","authentication":[{{"id":"#a","type":"Multikey","controller":"{did}"{key}}}]}}"##
+        ))
+    };
+    let multikey = r#","publicKeyMultibase":"z6Mkon3Necd6NkkyfoGoHxid2znGc59LU3K7mubaRcFbLfLX""#;
+    assert_eq!(key_of(multikey).unwrap().keys(Purpose::Invoke).len(), 1);
+    assert!(key_of("").unwrap().keys(Purpose::Invoke).is_empty());
+    for (wrong, what) in [
+        (format!(r#"{multikey},"publicKeyJwk":{{}}"#), "two keys"),
+        (r#","publicKeyMultibase":1"#.into(), "the wrong kind"),
+    ] {
+        let error = key_of(&wrong).unwrap_err().to_string();
+        assert!(error.contains(what), "{wrong}: {error}");
+    }
+    // A type that says which key it is about.
+    let ed25519 = good.replace("Multikey\"", "Ed25519VerificationKey2020\"");
+    assert_eq!(parse(&ed25519).unwrap().keys(Purpose::Invoke).len(), 1);
+    let p256 = document(did.as_str(), &key(Algorithm::P256, 1), "authentication");
+    let p256 = p256.replace("Multikey\"", "Ed25519VerificationKey2020\"");
+    let error = parse(&p256).unwrap_err().to_string();
+    assert!(error.contains("not of the type Ed25519"), "{error}");
+    let listed = good.replace(r##"["#one"]"##, r##"["#one","#one"]"##);
+    assert_eq!(parse(&listed).unwrap().keys(Purpose::Invoke).len(), 1);
+    let p384 = r#","publicKeyMultibase":"z82Lm1MpAkeJcix9K8TMiLd5NMAhnwkjjCBeWHXyu3U4oT2MVJJKXkcVBgjGhnLBn2Kaau9""#;
+    let unsigned = key_of(p384).unwrap();
+    assert!(
+        unsigned.keys(Purpose::Invoke).is_empty(),
+        "cannot sign here"
+    );
     let deep = format!("{}{}", "[".repeat(60_000), "]".repeat(4_000));
     assert!(parse(&deep).is_err());
 }
@@ -350,6 +382,7 @@ fn documents() {
 fn the_oldest_document_goes() {
     let pair = key(Algorithm::Ed25519, 1);
     let mut cache = DocumentCache::new(1_000_000);
+    assert!(cache.is_empty());
     let did = |n: usize| -> Did { format!("did:web:n{n}.example.com").parse().unwrap() };
     for n in 0..=MAX_CACHED_DOCUMENTS {
         let did = did(n);
@@ -357,6 +390,7 @@ fn the_oldest_document_goes() {
         cache.insert(&did, text.as_bytes(), NOW + n as i64).unwrap();
     }
     assert_eq!(cache.len(), MAX_CACHED_DOCUMENTS);
+    assert!(!cache.is_empty());
     assert!(cache.keys(&did(0), Purpose::Invoke, NOW).is_err());
     assert!(cache.keys(&did(1), Purpose::Invoke, NOW).is_ok());
 }

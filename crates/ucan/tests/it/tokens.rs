@@ -550,7 +550,7 @@ fn invocation_payload() -> InvocationPayload {
     Invocation::decode(&bytes).unwrap().payload().clone()
 }
 
-fn receipt_payload() -> ReceiptPayload {
+pub(crate) fn receipt_payload() -> ReceiptPayload {
     let cid = cid_of(codec::DAG_CBOR, b"x");
     let meta = ReceiptMeta {
         inv: cid,
