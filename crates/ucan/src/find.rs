@@ -4,6 +4,7 @@ use crate::command::Command;
 use crate::delegation::Delegation;
 use crate::did::Did;
 use crate::policy::Truth;
+use crate::time::utc;
 use crate::verify::Context;
 use crate::{MAX_CHAIN, Verifier};
 use ipvm_ipld::{Cid, Ipld};
@@ -179,9 +180,9 @@ impl Search<'_> {
         let wrong = if !payload.cmd.covers(self.wanted.cmd) {
             Some(format!("gives the right to {} only", payload.cmd))
         } else if let Some(exp) = payload.exp.filter(|exp| self.context.is_late(*exp)) {
-            Some(format!("expired at {exp}"))
+            Some(format!("expired at {}", utc(exp)))
         } else if let Some(nbf) = payload.nbf.filter(|nbf| self.context.is_early(*nbf)) {
-            Some(format!("is valid only from {nbf} on"))
+            Some(format!("is valid only from {} on", utc(nbf)))
         } else if let Err(not_met) = payload.pol.check(&self.args).map(|_: Truth| ()) {
             Some(format!("does not allow these args: {not_met}"))
         } else {

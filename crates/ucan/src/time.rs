@@ -1,6 +1,6 @@
 //! Times in words.
 
-/// A time in seconds since the epoch, as `2027-01-15 08:00:00 UTC`.
+/// A time in seconds since the epoch, as RFC 3339 writes it: `2027-01-15T08:00:00Z`.
 pub(crate) fn utc(seconds: i64) -> String {
     const DAY: i64 = 86_400;
     let (days, second) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
@@ -15,7 +15,7 @@ pub(crate) fn utc(seconds: i64) -> String {
     let month = if month < 10 { month + 3 } else { month - 9 };
     let year = era * 400 + year + i64::from(month <= 2);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{date:02} {hour:02}:{minute:02}:{second:02} UTC")
+    format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 #[cfg(test)]
@@ -26,12 +26,12 @@ mod tests {
     #[test]
     fn known_times() {
         for (seconds, expected) in [
-            (0, "1970-01-01 00:00:00 UTC"),
-            (951_782_400, "2000-02-29 00:00:00 UTC"),
-            (951_868_799, "2000-02-29 23:59:59 UTC"),
-            (1_800_000_000, "2027-01-15 08:00:00 UTC"),
-            (4_107_542_400, "2100-03-01 00:00:00 UTC"),
-            (-1, "1969-12-31 23:59:59 UTC"),
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_799, "2000-02-29T23:59:59Z"),
+            (1_800_000_000, "2027-01-15T08:00:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
         ] {
             assert_eq!(utc(seconds), expected);
         }

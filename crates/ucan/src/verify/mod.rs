@@ -14,6 +14,7 @@ use crate::error::{Malformed, SignatureError};
 use crate::invocation::Invocation;
 use crate::policy::Truth;
 use crate::revocation::Revocations;
+use crate::time::utc;
 use ipvm_ipld::{Cid, Ipld};
 use std::fmt;
 
@@ -392,7 +393,7 @@ impl Chain<'_> {
 
     /// Step 5. Gives the latest beginning and the earliest end.
     fn times(&self, context: &Context<'_>) -> Result<(Option<i64>, Option<i64>), Refusal> {
-        let Context { at, skew, .. } = context;
+        let clock = || format!("it is {}, give or take {} s", utc(context.at), context.skew);
         let delegated = self
             .links
             .iter()
@@ -401,17 +402,13 @@ impl Chain<'_> {
         let (mut begin, mut end) = (None, None);
         for (link, nbf, exp) in delegated.chain([(None, None, self.invocation.payload().exp)]) {
             if let Some(nbf) = nbf.filter(|nbf| context.is_early(*nbf)) {
-                let message = format!(
-                    "{} is valid only from {nbf} on (it is {at}, skew {skew} s)",
-                    name(link)
-                );
+                let (name, nbf) = (name(link), utc(nbf));
+                let message = format!("{name} is valid only from {nbf} on ({})", clock());
                 return self.refuse(Kind::TooEarly, link, "nbf", message);
             }
             if let Some(exp) = exp.filter(|exp| context.is_late(*exp)) {
-                let message = format!(
-                    "{} expired at {exp} (it is {at}, skew {skew} s)",
-                    name(link)
-                );
+                let (name, exp) = (name(link), utc(exp));
+                let message = format!("{name} expired at {exp} ({})", clock());
                 return self.refuse(Kind::Expired, link, "exp", message);
             }
             begin = begin.max(nbf);

@@ -496,7 +496,7 @@ fn capabilities_in_words() {
     assert_eq!(
         capability.in_words(),
         format!(
-            "{d} may do /wasm/run on behalf of {a}, by asking {}, until 2027-01-15 08:00:50 UTC, passed on by {b}, {c}, \
+            "{d} may do /wasm/run on behalf of {a}, by asking {}, until 2027-01-15T08:00:50Z, passed on by {b}, {c}, \
              provided that {once}; and that {once}; and that {once}",
             key(50).did()
         )

@@ -460,7 +460,7 @@ fn refusals_say_what_and_where() {
     let text = refusal.to_string();
     assert_eq!(
         text,
-        "Expired: delegation 1 of the chain expired at 1799999900 (it is 1800000000, skew 60 s)"
+        "Expired: delegation 1 of the chain expired at 2027-01-15T07:58:20Z (it is 2027-01-15T08:00:00Z, give or take 60 s)"
     );
     let args = json::from_str("{}", Limits::default()).unwrap();
     let refusal =
