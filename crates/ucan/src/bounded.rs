@@ -51,3 +51,32 @@ impl<K: Eq + Hash, V: Clone> Bounded<K, V> {
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Bounded;
+
+    /// Without it, a cache could forget at once, grow without end, or throw out what is in use.
+    #[test]
+    fn what_is_used_stays_and_the_rest_goes() {
+        let mut cache = Bounded::new(8);
+        cache.insert(0, "kept");
+        for n in 1..100 {
+            cache.insert(n, "passing");
+            assert_eq!(cache.get(&n), Some("passing"), "the last one is there");
+            assert_eq!(cache.get(&0), Some("kept"), "used all the time");
+            assert!(cache.len() <= 8, "{}", cache.len());
+        }
+        assert_eq!(cache.get(&1), None);
+        assert_eq!(cache.get(&98), Some("passing"), "used lately");
+        // What is there already takes no room and pushes nothing out.
+        let mut cache = Bounded::new(4);
+        for n in [1, 2, 1, 2, 1, 2] {
+            cache.insert(n, n);
+        }
+        assert_eq!(
+            (cache.len(), cache.get(&1), cache.get(&2)),
+            (2, Some(1), Some(2))
+        );
+    }
+}

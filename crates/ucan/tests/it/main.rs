@@ -29,4 +29,5 @@ mod revocations;
 mod sizes;
 mod tokens;
 mod values;
+mod varsig;
 mod worked_example;

@@ -226,6 +226,8 @@ fn names_on_the_web() {
         "did:web:localhost%3A3000",
         "did:web:a-b.example.com:x:Y_z.1",
         "did:web:example.com:a%20b",
+        "did:web:example.com:%7Eme",
+        "did:web:example.com:%C3%A9",
     ] {
         assert_eq!(good.parse::<Did>().unwrap().as_str(), good);
     }
@@ -255,6 +257,11 @@ fn names_on_the_web() {
     ] {
         let error = bad.parse::<Did>().unwrap_err();
         assert!(matches!(error, DidError::Web { .. }), "{bad}: {error}");
+    }
+    // A label in DNS has at most 63 bytes (RFC 1035).
+    for (label, good) in [(0, false), (63, true), (64, false)] {
+        let did = format!("did:web:{}%3A80", "a".repeat(label));
+        assert_eq!(did.parse::<Did>().is_ok(), good, "{did}");
     }
 }
 
