@@ -36,4 +36,22 @@ mod tests {
             assert_eq!(utc(seconds), expected);
         }
     }
+
+    /// Without it, one day in four years, or in four hundred, could be called by the name of another.
+    #[test]
+    fn each_day_of_eight_centuries() {
+        let is_leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let mut seconds = -11_676_096_000; // 1600-01-01
+        for year in 1600..2400_i64 {
+            let february = 28 + i64::from(is_leap(year));
+            let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+            for (month, days) in (1..).zip(months) {
+                for day in 1..=days {
+                    let expected = format!("{year}-{month:02}-{day:02}T00:00:00Z");
+                    assert_eq!(utc(seconds), expected);
+                    seconds += 86_400;
+                }
+            }
+        }
+    }
 }
