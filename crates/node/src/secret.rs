@@ -76,12 +76,18 @@ impl Node {
         Ok(frame.and_then(|frame| vault.open(&frame)))
     }
 
-    /// Whether content is here, and sealed only.
+    /// Whether content is here, and sealed only. What was added as secret stays so until it is added openly: a copy that
+    /// came along with a request of somebody else changes nothing for the owner.
     pub(crate) fn is_secret_content(&self, cid: &Cid) -> Result<bool, NodeError> {
         let Some(vault) = self.vault_if_any()? else {
             return Ok(false);
         };
-        Ok(self.store().has(&vault.name(cid))? && !self.store().has(cid)?)
+        let name = vault.name(cid);
+        if !self.store().has(&name)? {
+            return Ok(false);
+        }
+        let is_kept = |cid: &Cid| Ok::<_, NodeError>(self.store().pin_of(cid)?.is_some());
+        Ok(!self.store().has(cid)? || is_kept(&name)? && !is_kept(cid)?)
     }
 
     /// The receipt in stored bytes, opened if it is sealed.

@@ -177,11 +177,11 @@ impl Node {
 
 /// Every link in a value, each once, in order.
 pub(crate) fn links(value: &Ipld) -> Vec<Cid> {
-    let mut found = Vec::new();
+    let (mut found, mut met) = (Vec::new(), HashSet::new());
     let mut rest = vec![value];
     while let Some(value) = rest.pop() {
         match value {
-            Ipld::Link(cid) if !found.contains(cid) => found.push(*cid),
+            Ipld::Link(cid) if met.insert(*cid) => found.push(*cid),
             Ipld::List(items) => rest.extend(items.iter().rev()),
             Ipld::Map(map) => rest.extend(map.values().rev()),
             _ => {}

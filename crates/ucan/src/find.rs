@@ -276,6 +276,12 @@ impl MemoryStore {
         Ok(self.insert(verifier.delegation(bytes)?))
     }
 
+    /// The delegations to an audience, whatever they are about.
+    #[must_use]
+    pub fn given_to(&self, audience: &Did) -> &[Delegation] {
+        self.by_audience.get(audience).map_or(&[], Vec::as_slice)
+    }
+
     /// A delegation by its CID.
     #[must_use]
     pub fn get(&self, cid: &Cid) -> Option<Delegation> {

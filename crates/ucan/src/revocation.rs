@@ -213,6 +213,15 @@ pub(crate) fn require_path(path: &[Delegation], revoker: &Did) -> Result<(), &'s
     if root.is_none_or(|root| root.sub.as_ref() != Some(&root.iss)) {
         return Err("the path of a revocation begins with a root: a delegation by its subject");
     }
+    // A path about something else leads from nobody with a say to what is revoked.
+    let subject = root.map(|root| &root.iss);
+    let is_about = |link: &Delegation| {
+        let sub = link.payload().sub.as_ref();
+        sub.is_none_or(|sub| Some(sub) == subject)
+    };
+    if !path.iter().all(is_about) {
+        return Err("the delegations of the path are not all about the same subject");
+    }
     let follows = |pair: &[Delegation]| match pair {
         [first, second] => first.payload().aud == second.payload().iss,
         _ => true,

@@ -3,6 +3,7 @@
 use crate::fault::Fault;
 use ipvm_node::AskPassphrase;
 use ipvm_ucan::Zeroizing;
+use std::env::VarError;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
@@ -34,8 +35,15 @@ pub(crate) fn new() -> anyhow::Result<Zeroizing<String>> {
             first
         }
         None => {
-            let message = "there is no terminal to ask for the new passphrase";
-            return Err(Fault::usage(message, format!("set {NEW_VARIABLE}")).into());
+            let message = match std::env::var(NEW_VARIABLE) {
+                Ok(_) => format!("{NEW_VARIABLE} is empty"),
+                Err(VarError::NotUnicode(_)) => format!("{NEW_VARIABLE} is not UTF-8"),
+                Err(VarError::NotPresent) => {
+                    "there is no terminal to ask for the new passphrase".to_owned()
+                }
+            };
+            let help = format!("set {NEW_VARIABLE} to the new passphrase");
+            return Err(Fault::usage(message, help).into());
         }
     };
     if given.is_empty() {

@@ -11,35 +11,35 @@ use ipvm_ucan::{
 
 use crate::parties::{Party, call};
 
-const NOW: fn() -> i64 = || {
+pub(crate) const NOW: fn() -> i64 = || {
     let now = std::time::SystemTime::now();
     let since = now.duration_since(std::time::UNIX_EPOCH).unwrap();
     i64::try_from(since.as_secs()).unwrap()
 };
 
 /// Alice lends her machine; Mallory is a delegate.
-struct Scene {
-    alice: Party,
-    machine: Did,
-    agent: Keypair,
-    mallory: Keypair,
-    friend: Keypair,
-    module: String,
+pub(crate) struct Scene {
+    pub(crate) alice: Party,
+    pub(crate) machine: Did,
+    pub(crate) agent: Keypair,
+    pub(crate) mallory: Keypair,
+    pub(crate) friend: Keypair,
+    pub(crate) module: String,
 }
 
 /// What a delegation says, to be bent.
-struct Link<'a> {
-    from: &'a Keypair,
-    to: &'a Keypair,
-    sub: Option<Did>,
-    cmd: &'a str,
-    pol: &'a str,
-    exp: Option<i64>,
+pub(crate) struct Link<'a> {
+    pub(crate) from: &'a Keypair,
+    pub(crate) to: &'a Keypair,
+    pub(crate) sub: Option<Did>,
+    pub(crate) cmd: &'a str,
+    pub(crate) pol: &'a str,
+    pub(crate) exp: Option<i64>,
 }
 
 impl Link<'_> {
     /// Signs whatever it is.
-    fn sign(&self) -> Delegation {
+    pub(crate) fn sign(&self) -> Delegation {
         let payload = DelegationPayload {
             iss: self.from.did().clone(),
             aud: self.to.did().clone(),
@@ -56,7 +56,7 @@ impl Link<'_> {
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let alice = Party::new();
         let module = alice.has_calc();
         alice.home.ok(&["store", "pin", "--public", &module]);
@@ -71,7 +71,7 @@ impl Scene {
     }
 
     /// A right to Alice's machine for Mallory.
-    fn right(&self, cmd: &str, pol: &str) -> Delegation {
+    pub(crate) fn right(&self, cmd: &str, pol: &str) -> Delegation {
         Link {
             from: &self.agent,
             to: &self.mallory,
@@ -83,7 +83,7 @@ impl Scene {
         .sign()
     }
 
-    fn args(&self, function: &str, args: &str) -> BTreeMap<String, Ipld> {
+    pub(crate) fn args(&self, function: &str, args: &str) -> BTreeMap<String, Ipld> {
         let text = call(&self.module, function, args);
         match json::from_str(&text, Limits::default()).unwrap() {
             Ipld::Map(map) => map,
@@ -92,7 +92,7 @@ impl Scene {
     }
 
     /// An invocation with whatever proofs; bent by `bend`.
-    fn request(
+    pub(crate) fn request(
         &self,
         by: &Keypair,
         chain: &[Delegation],
@@ -122,14 +122,14 @@ impl Scene {
         container.encode(Encoding::Raw).unwrap()
     }
 
-    fn refused(&self, request: &[u8], kind: &str, says: &str) {
+    pub(crate) fn refused(&self, request: &[u8], kind: &str, says: &str) {
         self.alice.home.file("request.ucan", request);
         let (found, message) = self.alice.refuses("request.ucan");
         assert_eq!(found, kind, "{message}");
         assert!(message.contains(says), "{says:?} in {message:?}");
     }
 
-    fn done(&self, request: &[u8]) -> serde_json::Value {
+    pub(crate) fn done(&self, request: &[u8]) -> serde_json::Value {
         self.alice.home.file("request.ucan", request);
         self.alice.executes("request.ucan", "answer.ucan")
     }

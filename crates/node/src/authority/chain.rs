@@ -85,10 +85,16 @@ pub(crate) fn chain_of(
                 let is_root = payload.iss == *right.subject && payload.sub.is_some();
                 links.push(Link { delegation, below });
                 let at = links.len() - 1;
-                if is_root {
-                    return Ok(downwards(&links, at));
+                if !is_root {
+                    next.push(Some(at));
+                    continue;
                 }
-                next.push(Some(at));
+                let chain = downwards(&links, at);
+                match revoked_in(known, &chain) {
+                    None => return Ok(chain),
+                    Some(reason) if reasons.len() < MAX_REASONS => reasons.push(reason),
+                    Some(_) => {}
+                }
             }
         }
         frontier = next;
@@ -100,6 +106,13 @@ pub(crate) fn chain_of(
         reasons,
     }
     .into())
+}
+
+/// Who took a link of a chain back, if somebody at or above it did: that shows when the whole chain is there.
+fn revoked_in(known: &Known, chain: &[Delegation]) -> Option<String> {
+    let (link, by) = known.revocations.find(chain)?;
+    let link = chain.get(link)?.cid();
+    Some(format!("the delegation {link} was revoked by {by}"))
 }
 
 fn wrong_with(known: &Known, link: &Delegation, cmd: &Command, at: i64) -> Option<String> {
@@ -128,38 +141,45 @@ fn downwards(links: &[Link], root: usize) -> Vec<Delegation> {
     chain
 }
 
-/// The delegations from a root to this one, which is the last; none if they are not all known.
+/// The delegations from a root to this one, which is the last, without those that `avoid` names; none if there is no such
+/// way, as far as it is known.
 pub(crate) fn path_of(
     known: &Known,
     more: &MemoryStore,
     delegation: &Delegation,
+    avoid: &dyn Fn(&Delegation) -> bool,
 ) -> Option<Vec<Delegation>> {
-    let mut links = vec![Link {
+    let first = Link {
         delegation: delegation.clone(),
         below: None,
-    }];
-    let mut met = HashSet::from([delegation.cid()]);
+    };
+    // Beside each link, whom the path is about: a powerline is about whoever the ones above it say.
+    let mut links = vec![first];
+    let mut about = vec![delegation.payload().sub.clone()];
+    let mut met = HashSet::from([(delegation.cid(), delegation.payload().sub.clone())]);
     let mut at = 0;
-    while let Some(link) = links.get(at).map(|link| link.delegation.clone()) {
-        let payload = link.payload();
+    while let (Some(link), Some(subject)) = (links.get(at), about.get(at).cloned()) {
+        let payload = link.delegation.payload().clone();
         if payload.sub.as_ref() == Some(&payload.iss) {
             return Some(downwards(&links, at));
         }
-        let known_ones = known.delegations.iter().map(|(known, _)| known.clone());
-        let brought = payload.sub.iter();
-        let brought = brought.flat_map(|sub| more.delegations(&payload.iss, sub));
-        for above in known_ones.chain(brought) {
+        let pools = [&known.pool, more].into_iter();
+        for above in pools.flat_map(|pool| pool.given_to(&payload.iss)) {
             let upper = above.payload();
-            let is_about = match (&upper.sub, &payload.sub) {
-                (Some(upper), Some(lower)) => upper == lower,
+            let is_about = match (&upper.sub, &subject) {
+                (Some(upper), Some(subject)) => upper == subject,
                 _ => true,
             };
-            let fits = upper.aud == payload.iss && is_about && upper.cmd.covers(&payload.cmd);
-            if fits && links.len() < MAX_SEARCH && met.insert(above.cid()) {
+            if !is_about || !upper.cmd.covers(&payload.cmd) || avoid(above) {
+                continue;
+            }
+            let subject = subject.clone().or_else(|| upper.sub.clone());
+            if links.len() < MAX_SEARCH && met.insert((above.cid(), subject.clone())) {
                 links.push(Link {
-                    delegation: above,
+                    delegation: above.clone(),
                     below: Some(at),
                 });
+                about.push(subject);
             }
         }
         at += 1;

@@ -189,8 +189,15 @@ impl Node {
                 .is_ok_and(|task| task == payload.ran)
         };
         let answered = asked.get(&payload.meta.inv).copied();
-        let is_here = answered.is_none() && self.block(&payload.meta.inv)?.is_some();
-        if !is_here && !answered.is_some_and(about) {
+        let is_answer = match answered {
+            Some(invocation) => about(invocation),
+            None => {
+                let here = self.block(&payload.meta.inv)?;
+                let here = here.and_then(|bytes| Invocation::decode(&bytes).ok());
+                here.as_ref().is_some_and(about)
+            }
+        };
+        if !is_answer {
             let message = format!(
                 "the receipt {cid} came without the invocation of its task, {}",
                 payload.meta.inv
@@ -200,15 +207,25 @@ impl Node {
         if let Some(invocation) = answered {
             batch.block(token(invocation.bytes()));
         }
-        if self.is_own_agent(receipt.executor())? {
+        let executor = receipt.executor();
+        let is_known = self.store().receipt(&cid)?.is_some();
+        let is_accepted = accept == Some(executor);
+        if self.is_own_agent(executor)? {
             // Signed here: it counts anyway.
-        } else if self.was_assigned(receipt, asked)? || accept == Some(receipt.executor()) {
+            if executor != self.agent() && !is_known && !is_accepted {
+                let message = format!(
+                    "the receipt {cid} is by {executor}, a key that this home replaced, and is not on record here: it \
+                     may be by somebody who got hold of that key; --accept takes it in"
+                );
+                return Err(refuse(Kind::InvalidClaim, "iss", message).into());
+            }
+        } else if self.was_assigned(receipt, asked)? || is_accepted {
             batch.accept(cid, at);
             taken.accepted += 1;
         } else {
             taken.strangers += 1;
         }
-        if self.store().receipt(&cid)?.is_some() {
+        if is_known {
             taken.known += 1;
             return Ok(());
         }
@@ -223,7 +240,8 @@ impl Node {
         Ok(())
     }
 
-    /// Whether somebody of this home asked this executor for this task, by a request that came along and is signed.
+    /// Whether somebody of this home asked this executor for this task, by a request that came along and is signed. A key
+    /// that was replaced asks for nothing any more.
     fn was_assigned(
         &self,
         receipt: &Receipt,
@@ -234,7 +252,8 @@ impl Node {
             let is_about = payload
                 .task()
                 .is_ok_and(|task| task == receipt.payload().ran);
-            if is_about && payload.audience() == receipt.executor() && self.is_ours(&payload.iss)? {
+            let is_ours = payload.iss == *self.owner() || payload.iss == *self.agent();
+            if is_about && payload.audience() == receipt.executor() && is_ours {
                 return Ok(true);
             }
         }
@@ -253,7 +272,7 @@ impl Node {
                 let delegation = known.pool.get(cid).ok_or_else(|| {
                     NodeError::Authority(format!("the delegation {cid} is not known here"))
                 })?;
-                let path = path_of(known, &MemoryStore::default(), &delegation);
+                let path = path_of(known, &MemoryStore::default(), &delegation, &|_| false);
                 chosen.extend(path.unwrap_or_else(|| vec![delegation]));
             }
             if delegations.is_empty() {
@@ -266,6 +285,11 @@ impl Node {
                     delegations.is_empty() || chosen.iter().any(|one| one.cid() == revoked);
                 if is_about {
                     container.insert(revocation.bytes().to_vec());
+                    // Whoever gets it must see that the revoker had a say.
+                    let path = revocation.payload().path.iter();
+                    for link in path.filter_map(|link| known.pool.get(link)) {
+                        container.insert(link.bytes().to_vec());
+                    }
                 }
             }
             Ok(container)

@@ -17,7 +17,9 @@ pub use super::readable::Brought;
 use super::gate::{Admitted, conditions_in, conditions_of, refuse, request_of, tokens_of};
 use super::limits::{Bounds, Budget};
 use super::mandate::{Mandate, Warrant};
-use super::readable::{CONTENT_READ, Readable, args_value, may_read};
+use super::readable::{
+    CONTENT_READ, Readable, args_value, links_beside_promises, links_in, may_read,
+};
 use crate::memo::{Args, resolve};
 use crate::prepare::single;
 use crate::report::{Progress, RunState};
@@ -222,14 +224,7 @@ impl Desk<'_> {
         let brought = self.brought()?;
         self.node.with_known(|known| {
             let context = known.context(self.at);
-            Ok(Readable::of(
-                self.node,
-                known,
-                &self.admitted,
-                brought,
-                args,
-                &context,
-            ))
+            Readable::of(self.node, known, &self.admitted, brought, args, &context)
         })
     }
 
@@ -248,7 +243,7 @@ impl Desk<'_> {
         let (workflow, budget, commands) = Node::budget_of(&self.admitted.task.args)?;
         let own = self.admitted.task.args.clone();
         let readable = self.readable(&[&own])?;
-        readable.check(node, &Ipld::Link(workflow), &[])?;
+        readable.check(node, vec![workflow], &[])?;
         let root = readable.value(node, &workflow)?;
         let plan = Plan::decode(&root, &mut |chunk| readable.value(node, chunk))
             .map_err(|error| NodeError::Name(format!("{workflow} is no workflow: {error}")))?;
@@ -274,7 +269,7 @@ impl Desk<'_> {
         let readable = Arc::new(self.readable(&all)?);
         let mut warrants = Vec::with_capacity(steps.len());
         for step in &steps {
-            readable.check(node, &args_value(&step.task.args), &[])?;
+            readable.check(node, links_beside_promises(&step.task.args), &[])?;
             warrants.push(self.warrant(&step.task, &readable)?);
         }
         self.import()?;
@@ -291,7 +286,8 @@ impl Desk<'_> {
         self.run(&prepared, warrants, &readable)
     }
 
-    /// The delegations by which the agent may do a step of the asker's workflow: those that came along.
+    /// The delegations by which the agent may do a step of the asker's workflow: those that came along. Only what the
+    /// asker has the right to ask is done: a delegation to this home is no secret, and gives nothing to who has a copy.
     fn warrant(
         &self,
         task: &ipvm_workflow::Task,
@@ -307,22 +303,26 @@ impl Desk<'_> {
             };
             node.with_known(|known| {
                 let context = known.context(self.at);
-                Ok(find_chain(&self.admitted.pool, &wanted, &context)?)
+                let found = find_chain(&self.admitted.pool, &wanted, &context);
+                Ok(found.map_err(|none| refuse(Kind::InvalidClaim, "prf", none.to_string()))?)
             })
         };
-        // On its own behalf this home does for others only what they have the right to ask.
-        let is_own = node.is_ours(&task.sub)?;
-        let chain = chain_to(if is_own { self.asker() } else { node.agent() })?;
-        let proofs = match is_own {
-            false => chain.clone(),
-            true if task.sub == *node.owner() => vec![node.keys().delegation.clone()],
-            true => Vec::new(),
+        let asked = chain_to(self.asker())?;
+        let mut conditions = conditions_of(&asked);
+        let proofs = if task.sub == *node.owner() {
+            vec![node.keys().delegation.clone()]
+        } else if node.is_ours(&task.sub)? {
+            Vec::new()
+        } else {
+            let proofs = chain_to(node.agent())?;
+            conditions.extend(conditions_of(&proofs));
+            proofs
         };
         Ok(Warrant {
             invocation: None,
             proofs,
             refusal: None,
-            conditions: conditions_of(&chain),
+            conditions,
             readable: Arc::clone(readable),
         })
     }
@@ -385,7 +385,7 @@ impl Desk<'_> {
                 container.insert(invocation.bytes().to_vec());
             }
             let made = node.made_content(receipt)?;
-            for link in crate::trace::links(receipt.payload().out.value()) {
+            for link in links_in(receipt.payload().out.value()) {
                 let is_given = made.contains(&link) || readable.is_open(node, &link)?;
                 if is_given && !content.contains(&link) && node.store().has(&link)? {
                     content.push(link);

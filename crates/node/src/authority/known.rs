@@ -9,6 +9,7 @@ use ipvm_ucan::{
     Revocation, Revocations, Token, VerifiedRevocation, Verifier, Versions,
 };
 
+use super::chain::path_of;
 use super::documents::Document;
 use crate::scribe::token;
 use crate::{Node, NodeError};
@@ -135,20 +136,19 @@ impl Known {
         issuer.key().is_some() || keys().is_ok()
     }
 
-    /// Whether an issuer at or above a delegation revoked it, as far as its path is known.
+    /// Whether an issuer at or above a delegation revoked it, whichever way one looks up from it, as far as that is known.
     fn is_revoked(&self, delegation: &Delegation) -> bool {
-        let cid = delegation.cid();
-        let issued = |revoker: &Did, token: &Cid| {
-            let revocation = self.revoked.iter().find(|known| known.cid() == *token);
-            let path = revocation.map(|known| known.payload().path.as_slice());
-            let mut links = path.unwrap_or_default().iter();
-            links.any(|link| {
-                let link = self.pool.get(link);
-                link.is_some_and(|link| link.payload().iss == *revoker)
-            })
+        let revokers = self.revocations.of(&delegation.cid());
+        let by_revoker = |link: &Delegation| {
+            let mut all = revokers.iter();
+            all.any(|(by, _)| *by == link.payload().iss)
         };
-        let mut revokers = self.revocations.of(&cid).iter();
-        revokers.any(|(by, token)| *by == delegation.payload().iss || issued(by, token))
+        if revokers.is_empty() || by_revoker(delegation) {
+            return !revokers.is_empty();
+        }
+        let none = MemoryStore::default();
+        path_of(self, &none, delegation, &by_revoker).is_none()
+            && path_of(self, &none, delegation, &|_| false).is_some()
     }
 
     /// Principals that this home was before.

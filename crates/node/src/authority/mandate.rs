@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ipvm_ipld::{Cid, Ipld};
+use ipvm_ipld::Cid;
 use ipvm_ucan::{Delegation, Invocation};
 
 use super::gate::Condition;
-use super::readable::Readable;
+use super::readable::{Readable, args_value, links_in};
 use crate::memo::Args;
 use crate::{Node, NodeError};
 
@@ -55,7 +55,7 @@ impl Warrant {
     /// Requires that a task may be done with these arguments, in which promises for `awaited` are replaced: policies (step 9), and
     /// that whoever asked may use the content they name. Content that awaited tasks made belongs to their results.
     pub(crate) fn check(&self, node: &Node, awaited: &[Cid], args: &Args) -> Result<(), NodeError> {
-        let value = Ipld::Map(args.clone());
+        let value = args_value(args);
         for condition in &self.conditions {
             condition.check(&value)?;
         }
@@ -65,6 +65,6 @@ impl Warrant {
                 made.extend(node.made_content(&receipt)?);
             }
         }
-        self.readable.check(node, &value, &made)
+        self.readable.check(node, links_in(&value), &made)
     }
 }

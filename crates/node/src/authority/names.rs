@@ -120,8 +120,13 @@ fn check_name(name: &str) -> Result<(), NodeError> {
             "a name has letters, digits, `-`, `_` and `.`, and begins with a letter or digit"
                 .into(),
         )
-    } else if RESERVED_NAMES.contains(&name) {
+    } else if RESERVED_NAMES
+        .iter()
+        .any(|reserved| reserved.eq_ignore_ascii_case(name))
+    {
         Some("this word means something already".into())
+    } else if format!("did:key:{name}").parse::<Did>().is_ok() {
+        Some("it is a key".into())
     } else if ipvm_ipld::parse_cid(name).is_ok() {
         Some("it is a CID".into())
     } else {
@@ -155,6 +160,9 @@ mod tests {
             "-x",
             "a/b",
             "\u{1b}[0m",
+            // Beside the real ones nobody could tell who is meant.
+            "Owner",
+            "z6MkghLt1e8m1fmANsdJJco3aCLV8Xnigr5UWwC3u5iZFPd3",
         ] {
             assert!(check_name(bad).is_err(), "{bad}");
         }

@@ -13,6 +13,7 @@ use std::path::Path;
 use ipvm_ipld::{Cid, Ipld, car, codec, links};
 use ipvm_store::PinKind;
 use ipvm_ucan::policy::{Comparison, Statement};
+use ipvm_ucan::promise::Await;
 use ipvm_ucan::{Context, Delegation, Did, Kind, MemoryStore, Receipt, Wanted, find_chain};
 
 use super::gate::{Admitted, refuse};
@@ -24,6 +25,8 @@ use crate::{Node, NodeError};
 pub(crate) const CONTENT_READ: &str = "/content/read";
 /// Most blocks that come with a request.
 const MAX_BLOCKS: usize = 1 << 20;
+/// Most contents of this home whose right is looked for in the delegations that came along.
+const MAX_LOOKED: usize = 4096;
 /// Most bytes of DAG-CBOR values among them, which may be workflows.
 const MAX_VALUES: usize = 64 << 20;
 
@@ -107,11 +110,37 @@ impl Readable {
         brought: Brought,
         args: &[&Args],
         context: &Context<'_>,
-    ) -> Self {
+    ) -> Result<Self, NodeError> {
         let invoker = &admitted.invocation.payload().iss;
         let machines = node.machines(known);
         let mut granted = HashSet::new();
-        for link in args.iter().flat_map(|args| links_of(&args_value(args))) {
+        if machines.contains(invoker) {
+            return Ok(Self {
+                brought,
+                ..Self::all()
+            });
+        }
+        let named: HashSet<Cid> = args
+            .iter()
+            .flat_map(|args| links_in(&args_value(args)))
+            .collect();
+        let mut looked = 0;
+        for link in named {
+            // Each search may look at thousands of delegations: only for what is here, and not the asker's anyway.
+            if brought.blocks.contains_key(&link)
+                || is_public(node, &link)?
+                || !node.store().has(&link)?
+            {
+                continue;
+            }
+            looked += 1;
+            if looked > MAX_LOOKED {
+                let message = format!(
+                    "the request names more than {MAX_LOOKED} private contents of this home: bring them along, or have \
+                     them made public"
+                );
+                return Err(refuse(Kind::TooLarge, "args", message).into());
+            }
             if may_read(&admitted.pool, &machines, invoker, &link, context) {
                 granted.insert(link);
             }
@@ -121,21 +150,25 @@ impl Readable {
             let own = root.filter(|root| machines.contains(&root.payload().iss));
             granted.extend(own.iter().flat_map(named_in_policy));
         }
-        Self {
-            asker: (!machines.contains(invoker)).then(|| invoker.clone()),
+        Ok(Self {
+            asker: Some(invoker.clone()),
             brought,
             granted,
-        }
+        })
     }
 
-    /// Requires that all content that a value names, directly or through what came along, may be used; `made` may be,
-    /// besides.
-    pub(crate) fn check(&self, node: &Node, value: &Ipld, made: &[Cid]) -> Result<(), NodeError> {
+    /// Requires that all content that is named, directly or through what came along, may be used; `made` may be, besides.
+    pub(crate) fn check(
+        &self,
+        node: &Node,
+        named: Vec<Cid>,
+        made: &[Cid],
+    ) -> Result<(), NodeError> {
         let Some(asker) = &self.asker else {
             return Ok(());
         };
         let mut met = HashSet::new();
-        let mut pending = links_of(value);
+        let mut pending = named;
         while let Some(link) = pending.pop() {
             if !met.insert(link) || made.contains(&link) || self.is_open(node, &link)? {
                 continue;
@@ -158,8 +191,7 @@ impl Readable {
         if self.asker.is_none() || self.granted.contains(link) {
             return Ok(true);
         }
-        let pin = node.store().pin_of(link)?;
-        Ok(pin.is_some_and(|pin| pin.kind == PinKind::Public))
+        is_public(node, link)
     }
 
     /// A DAG-CBOR block that came along or may be used.
@@ -170,6 +202,12 @@ impl Readable {
             None => node.open_block(cid)?.ok_or(NodeError::NoBlock(*cid)),
         }
     }
+}
+
+/// Whether content was made public.
+fn is_public(node: &Node, link: &Cid) -> Result<bool, NodeError> {
+    let pin = node.store().pin_of(link)?;
+    Ok(pin.is_some_and(|pin| pin.kind == PinKind::Public))
 }
 
 /// Whether the delegations that came along give the right to read content.
@@ -211,25 +249,34 @@ pub(crate) fn args_value(args: &Args) -> Ipld {
     Ipld::Map(args.clone())
 }
 
-/// The links in a value, but for those of awaited tasks.
-pub(crate) fn links_of(value: &Ipld) -> Vec<Cid> {
-    let awaited: HashSet<Cid> = ipvm_ucan::promise::awaits(value)
-        .unwrap_or_default()
-        .into_iter()
-        .map(|wanted| wanted.task)
-        .collect();
-    let mut found = crate::trace::links(value);
-    found.retain(|link| !awaited.contains(link));
+/// The links in a value: in one that came out of a receipt, a map that looks like a promise is data, and its link one too.
+pub(crate) use crate::trace::links as links_in;
+
+/// The links in arguments as they are signed, but for those in promises.
+pub(crate) fn links_beside_promises(args: &Args) -> Vec<Cid> {
+    let mut found = Vec::new();
+    let mut rest: Vec<&Ipld> = args.values().collect();
+    while let Some(value) = rest.pop() {
+        match value {
+            Ipld::Link(cid) => found.push(*cid),
+            Ipld::List(items) => rest.extend(items),
+            Ipld::Map(map) if !matches!(Await::from_map(map), Ok(Some(_))) => {
+                rest.extend(map.values());
+            }
+            _ => {}
+        }
+    }
     found
 }
 
 impl Node {
-    /// The content that executing a task made: what its result links to, where the function cannot make up links.
+    /// The content that executing a task made: what its result links to, where the function cannot make up links. What
+    /// another executor says that it made may be anything.
     pub(crate) fn made_content(&self, receipt: &Receipt) -> Result<Vec<Cid>, NodeError> {
         let value = receipt.payload().out.value();
-        let found = crate::trace::links(value);
-        if found.is_empty() {
-            return Ok(found);
+        let found = links_in(value);
+        if found.is_empty() || !self.is_own_agent(receipt.executor())? {
+            return Ok(Vec::new());
         }
         let invocation = self.invocation_of(receipt)?;
         let args = invocation.payload().args.clone();

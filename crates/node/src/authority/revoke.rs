@@ -2,10 +2,11 @@
 
 use ipvm_ipld::Cid;
 use ipvm_store::Batch;
-use ipvm_ucan::{Container, Delegation, Revocation, Verifier};
+use ipvm_ucan::{Container, Delegation, DelegationBuilder, Revocation, Verifier};
 
 use super::chain::{Right, chain_of, path_of};
 use super::give::{container_of, pool_of};
+use crate::home::nonce;
 use crate::{Node, NodeError};
 
 /// The command of revocations.
@@ -35,13 +36,13 @@ impl Node {
                     "the delegation {cid} is not known here; import it, or give its chain with --path"
                 ))
             })?;
-            let path = path_of(known, &given, &delegation).ok_or_else(|| {
-                NodeError::Authority(format!(
-                    "the delegations above {cid} are not all known here; import them, or give them with --path"
-                ))
-            })?;
+            let path = path_of(known, &given, &delegation, &|_| false);
             Ok((delegation, path))
         })?;
+        let path = match path {
+            Some(path) => path,
+            None => self.path_of_own_powerline(&delegation)?,
+        };
         let revocation = self.sign_revocation(&path, &delegation)?;
         let at = self.now();
         let (verified, proofs) = self.with_known(|known| {
@@ -61,6 +62,27 @@ impl Node {
             container.insert(proof.bytes().to_vec());
         }
         Ok((revocation, container))
+    }
+
+    /// A path to a powerline that was given before anything it passes on: from who gave it, who is above it in every chain.
+    fn path_of_own_powerline(&self, delegation: &Delegation) -> Result<Vec<Delegation>, NodeError> {
+        let payload = delegation.payload();
+        let own = match &payload.sub {
+            None if payload.iss == *self.owner() => self.keys().owner()?,
+            None if payload.iss == *self.agent() => self.keys().agent()?,
+            _ => {
+                return Err(NodeError::Authority(format!(
+                    "the delegations above {} are not all known here; import them, or give them with --path",
+                    delegation.cid()
+                )));
+            }
+        };
+        let builder = DelegationBuilder::new(own, own.did(), payload.cmd.clone());
+        let to_itself = match payload.exp {
+            Some(end) => builder.expires(end).sign(nonce()?)?,
+            None => builder.never_expires().sign(nonce()?)?,
+        };
+        Ok(vec![to_itself, delegation.clone()])
     }
 
     /// Signs with the key that stands nearest to the delegation.

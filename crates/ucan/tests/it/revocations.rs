@@ -105,6 +105,9 @@ fn only_a_path_from_the_root_by_its_issuer_is_signed() {
     let mut powerline = links(2);
     powerline[0].sub = None;
     refused(&sign(powerline), 0, "begins with a root");
+    let mut about_two = links(2);
+    about_two[1].sub = Some(key(9).did().clone());
+    refused(&sign(about_two), 0, "same subject");
     Revocation::sign(&key(0), &sign(links(MAX_CHAIN))).unwrap();
     refused(&sign(links(MAX_CHAIN + 1)), 0, "1 to 32");
     // A delegate has proofs; the revoker itself has none.

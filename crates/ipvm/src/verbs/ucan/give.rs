@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::fault::{Code, Fault};
 use crate::people::People;
 use crate::ui::human::{clean, time};
+use crate::when;
 use anyhow::Context as _;
 use ipvm_ipld::{Ipld, Limits, json};
 use ipvm_node::{Asking, Bounds, Giving, Node, Revoking, Subject, TokenFile};
@@ -14,6 +15,8 @@ use ipvm_ucan::{Command, Delegation, Policy};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// How much of a policy is shown beside what is wrong with it, in characters.
+const MAX_SHOWN: usize = 100;
 /// Longest nonce of a request, in bytes.
 const MAX_NONCE: usize = 32;
 
@@ -31,6 +34,19 @@ pub(super) fn delegate(context: &mut Context, verb: Ucan) -> anyhow::Result<Code
     else {
         return Ok(Code::Usage);
     };
+    if let (Some(end), Some(begin)) = (expires.end(), not_before)
+        && end < begin
+    {
+        return Err(Fault::usage(
+            format!(
+                "the right would end, {}, before it begins, {}",
+                time(end),
+                time(begin)
+            ),
+            "give a later --expires; without it a right ends in 30 days",
+        )
+        .into());
+    }
     let node = context.writer()?;
     let subject = match sub.as_deref() {
         None => None,
@@ -82,6 +98,9 @@ fn say(
         people.short(&payload.aud),
         payload.cmd,
     )));
+    if payload.exp.is_some_and(|end| end < when::now()) {
+        context.note("warning: that is over: nobody can use this right");
+    }
     let ends = chain.iter().filter_map(|link| link.payload().exp).min();
     if let Some(earlier) = ends.filter(|end| payload.exp.is_none_or(|exp| *end < exp)) {
         context.note(&format!(
@@ -194,10 +213,22 @@ pub(super) fn command(text: &str) -> anyhow::Result<Command> {
 fn policy_of(texts: &[String]) -> anyhow::Result<Policy> {
     let mut statements: Vec<Statement> = Vec::new();
     for text in texts {
+        let help = "write a condition as `.fun == \"add\"`, or JSON as [\"==\", \".fun\", \"add\"]";
+        // Nobody writes this on purpose: a variable of the shell was empty.
+        if text.trim().is_empty() {
+            let message = "--policy is empty, which would allow everything";
+            return Err(Fault::usage(
+                message,
+                format!("{help}; for a right without conditions leave it out"),
+            )
+            .into());
+        }
         let policy = one_policy(text).map_err(|error| {
-            let help =
-                "write a condition as `.fun == \"add\"`, or JSON as [\"==\", \".fun\", \"add\"]";
-            Fault::usage(format!("--policy {text:?}: {error}"), help)
+            let mut shown: String = text.chars().take(MAX_SHOWN).collect();
+            if shown.len() < text.len() {
+                shown.push('…');
+            }
+            Fault::usage(format!("--policy {shown:?}: {error}"), help)
         })?;
         statements.extend(policy.statements().iter().cloned());
     }

@@ -25,6 +25,11 @@ pub(super) fn read(name: &str) -> anyhow::Result<Vec<u8>> {
         let help = "write the path of a file with tokens, or `-` for stdin";
         return Err(Fault::usage(format!("cannot read {name}: {error}"), help).into());
     }
+    if bytes.is_empty() {
+        let what = if name == "-" { "stdin" } else { name };
+        let help = "did the command that was to write it fail?";
+        return Err(Fault::usage(format!("{what} is empty"), help).into());
+    }
     if bytes.len() as u64 > MAX_FILE {
         let message = format!("{name} has more than {MAX_FILE} bytes");
         return Err(Fault::usage(message, "a container has at most 1 MiB").into());

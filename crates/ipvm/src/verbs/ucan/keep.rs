@@ -10,6 +10,7 @@ use crate::ui::human::{clean, counted, time};
 use crate::ui::json;
 use crate::ui::table::Table;
 use crate::when;
+use anyhow::Context as _;
 use ipvm_node::{DOCUMENT_LIFE, Taken, TokenFile};
 use std::io::Write;
 use std::path::Path;
@@ -67,10 +68,14 @@ pub(super) fn import(
     };
     let documents = io::documents(documents)?;
     let tokens = match file {
-        Some(file) => TokenFile::read(&io::read(file)?)?,
+        Some(file) => TokenFile::read(&io::read(file)?).with_context(|| format!("in {file}"))?,
         None => TokenFile::default(),
     };
-    let taken = node.take_in(&tokens, accept.as_ref(), &documents)?;
+    let taken = node.take_in(&tokens, accept.as_ref(), &documents);
+    let taken = match file {
+        Some(file) => taken.with_context(|| format!("nothing of {file} was taken in"))?,
+        None => taken?,
+    };
     if json {
         write_json(context, &taken)?;
         return Ok(Code::Done);
