@@ -40,6 +40,8 @@ POINTS = [
     "report: kept, not answered yet",
     "report: answered",
 ]
+# Where neither mail has left.
+BEFORE_ANY = ("mail: connected", "mail: EHLO", "mail: MAIL")
 # Most rounds of "the same command again": each mail can be in doubt once, and one to end.
 ROUNDS = 3
 PATIENCE = 60  # seconds for one ipvm
@@ -235,6 +237,10 @@ def crash(example: Example, kills: int, chance: random.Random, seed: int) -> Non
         assert kill.run(life.start), f"not killed at {point}"
         doubts = life.to_the_end()
         life.check()
+        # What had not left is sent, and nobody is asked about it.
+        early = [who for who in WHO if point in (*BEFORE_ANY, f"mail to {who}: RCPT", f"mail to {who}: DATA")]
+        asked = [doubt for doubt in doubts if doubt.split(":")[0] in early]
+        assert not asked, f"killed at {point}, and in doubt were {asked}"
         told(point, doubts)
     hit = 0
     for _ in range(4 * kills):

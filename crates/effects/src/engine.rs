@@ -21,24 +21,47 @@ const LOOKUP_THREADS: usize = 16;
 /// Longest test of an account.
 pub(crate) const TEST_TIME: Duration = Duration::from_secs(15);
 
-/// Whether something that the far side may act on has left. One for each request; set by its connection.
+/// What is asked before anything leaves that the far side may act on: see [`Request::leaving`].
+pub(crate) type Leaving<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// Whether something that the far side may act on has left. One for each request; set by its connection, which lets
+/// nothing of that kind pass that was not announced.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Left(Arc<AtomicBool>);
+pub(crate) struct Left(Arc<Flags>);
+
+#[derive(Debug, Default)]
+struct Flags {
+    announced: AtomicBool,
+    left: AtomicBool,
+}
 
 impl Left {
+    /// Says that something is about to leave that the far side may act on, and waits until that is allowed.
+    pub(crate) fn announce(&self, leaving: Leaving<'_>) -> Result<(), Fault> {
+        if !leaving() {
+            return Err(Fault::Cancelled);
+        }
+        self.0.announced.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    pub(crate) fn is_announced(&self) -> bool {
+        self.0.announced.load(Ordering::Acquire)
+    }
+
     /// From now on the far side may be acting.
     pub(crate) fn set(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.left.store(true, Ordering::Release);
     }
 
     /// The far side has answered that it did not act: the next attempt starts anew.
     pub(crate) fn clear(&self) {
-        self.0.store(false, Ordering::Release);
+        self.0.left.store(false, Ordering::Release);
     }
 
     /// The fault of a problem that is no answer: perhaps done if something has left, certainly not if nothing has.
     pub(crate) fn fault(&self, problem: Problem) -> Fault {
-        if self.0.load(Ordering::Acquire) {
+        if self.0.left.load(Ordering::Acquire) {
             Fault::Unknown(problem)
         } else {
             Fault::NotDone(problem, None)

@@ -24,7 +24,8 @@
 //!
 //! [`Fault::NotDone`] is said only of what certainly did not happen: no byte of the request had left, or the far side
 //! said that it did not do it. [`Fault::Unknown`] is said of what may have happened: the request (or, of a mail, its end)
-//! had left and no answer came. Every provider watches its own connection to know which.
+//! had left and no answer came. Every provider watches its own connection to know which. Before anything of the kind
+//! leaves, [`Request::leaving`] is asked: until then a process can end without a trace, and nothing was done.
 //!
 //! # Where it goes
 //!
@@ -50,6 +51,7 @@
 //!         limits: Limits { time: Duration::from_secs(10), output: 1 << 20 },
 //!         content: &NoContent,
 //!         cancel: &|| false,
+//!         leaving: &|| true,
 //!     })
 //!     .unwrap_err();
 //! assert_eq!(fault.problem().map(|p| p.reason), Some("private address"));

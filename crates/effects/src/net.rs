@@ -145,7 +145,7 @@ pub(crate) enum Trigger {
 
 const MAIL_END: [u8; 5] = *b"\r\n.\r\n";
 
-/// A connection that tells [`Left`] once its trigger was written.
+/// A connection that tells [`Left`] once its trigger was written, and writes it only if that was announced.
 #[derive(Debug)]
 pub(crate) struct Wire {
     stream: Stream,
@@ -173,17 +173,27 @@ impl Wire {
         self.stream
     }
 
-    /// These bytes may be on their way.
-    fn gone(&mut self, bytes: &[u8]) {
+    /// The last bytes once these were written, and whether the trigger is among what was.
+    fn after(&self, bytes: &[u8]) -> ([u8; MAIL_END.len()], bool) {
+        let mut tail = self.tail;
         for byte in bytes {
-            self.tail.rotate_left(1);
-            if let Some(last) = self.tail.last_mut() {
+            tail.rotate_left(1);
+            if let Some(last) = tail.last_mut() {
                 *last = *byte;
             }
-            if self.trigger == Trigger::Anything || self.tail == MAIL_END {
-                self.left.set();
-                return;
+            if self.trigger == Trigger::Anything || tail == MAIL_END {
+                return (tail, true);
             }
+        }
+        (tail, false)
+    }
+
+    /// These bytes may be on their way.
+    fn gone(&mut self, bytes: &[u8]) {
+        let (tail, triggers) = self.after(bytes);
+        self.tail = tail;
+        if triggers {
+            self.left.set();
         }
     }
 }
@@ -208,6 +218,10 @@ impl AsyncWrite for Wire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
+        if wire.after(bytes).1 && !wire.left.is_announced() {
+            let error = "a request was about to leave before anybody had been told";
+            return Poll::Ready(Err(io::Error::other(error)));
+        }
         let (written, when_failed) = match &mut wire.stream {
             Stream::Plain(stream) => (Pin::new(stream).poll_write(context, bytes), 0),
             // It may have sent a part, of which it does not tell once the next part fails.
@@ -234,5 +248,41 @@ impl AsyncWrite for Wire {
             Stream::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+
+    /// Without this, a provider that forgets to announce what it sends would send it all the same.
+    #[test]
+    fn a_wire_lets_nothing_pass_that_was_not_announced() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            for (trigger, before, then) in [
+                (Trigger::Anything, "", "P"),
+                (Trigger::MailEnd, "DATA\r\nhello\r\n.", "\r\n"),
+            ] {
+                let stream = TcpStream::connect(address).await.unwrap();
+                let left = Left::default();
+                let mut wire = Wire::new(Stream::Plain(stream), trigger, left.clone());
+                wire.write_all(before.as_bytes()).await.unwrap();
+                assert!(wire.write_all(then.as_bytes()).await.is_err(), "{then:?}");
+                let fault = left.fault(Problem::new("x", "x"));
+                assert!(matches!(fault, Fault::NotDone(..)), "{fault}");
+                left.announce(&|| true).unwrap();
+                wire.write_all(then.as_bytes()).await.unwrap();
+                let fault = left.fault(Problem::new("x", "x"));
+                assert!(matches!(fault, Fault::Unknown(_)), "{fault}");
+            }
+        });
     }
 }

@@ -22,6 +22,11 @@ pub struct Request<'a> {
     pub content: &'a dyn Content,
     /// Asked every [`CANCEL_EVERY`](crate::engine::CANCEL_EVERY); `true` stops the effect.
     pub cancel: &'a (dyn Fn() -> bool + Sync),
+    /// Asked directly before anything leaves that the far side may act on (any byte of a request by HTTP or DNS, the end of a
+    /// mail), on the thread that performs; once for each hop of a redirect. Where it says false, nothing leaves, and the
+    /// effect ends as [`Fault::Cancelled`](crate::Fault::Cancelled). What must be durable before the far side may have acted
+    /// is made durable here. Not asked by what changes nothing by its nature: DNS queries, files, IPFS.
+    pub leaving: &'a (dyn Fn() -> bool + Sync),
 }
 
 /// What an effect may use.

@@ -1,17 +1,18 @@
 //! One effect, carried to its end: what to do next after an attempt, a probe or a crash.
 //!
 //! What may follow depends on the command's [`Class`] alone. Reading and repeatable work is tried again after any fault;
-//! a mutation only where it is certain that nothing was done. Before a mutation leaves, a note of it must be durable
-//! (its *intent*), so that a crash leaves a question and not a silence; a question that the far side cannot answer is a
-//! *doubt*, which a person settles.
+//! a mutation only where it is certain that nothing was done. Directly before anything of a mutation leaves that the far side may
+//! act on, a note of it must be durable (its *intent*; see [`Effort::needs_note`]), so that a crash leaves a question where it
+//! may have been done, and nothing where it cannot have been; a question that the far side cannot answer is a *doubt*, which
+//! a person settles.
 //!
 //! ```
 //! use ipvm_scheduler::effort::{Action, Attempt, Effort, Happened, Patience, Probed};
 //! use ipvm_workflow::Class;
 //!
 //! let mut effort = Effort::new(Class::Mutation, Patience::default(), false);
-//! assert_eq!(effort.begin(0), Action::Note);
-//! assert_eq!(effort.after(Happened::Noted, 1, 0), Action::Perform);
+//! assert_eq!(effort.begin(0), Action::Perform);
+//! assert!(effort.needs_note(), "before the request leaves");
 //! // The connection broke after the request had left: was it done?
 //! assert_eq!(effort.after(Happened::Attempted(Attempt::Unknown), 90, 0), Action::Probe);
 //! assert_eq!(effort.after(Happened::Probed(Probed::Unknown), 95, 0), Action::Doubt);
@@ -79,8 +80,6 @@ pub enum Probed {
 /// What happened to an effort.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Happened {
-    /// The intent is durable.
-    Noted,
     /// An attempt has come back.
     Attempted(Attempt),
     /// The far side was asked.
@@ -94,9 +93,7 @@ pub enum Happened {
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Make a note of the intent durable, then report [`Happened::Noted`].
-    Note,
-    /// Make an attempt.
+    /// Make an attempt; where [`Effort::needs_note`], with a durable note before anything leaves that the far side may act on.
     Perform,
     /// Ask the far side whether an earlier attempt was done.
     Probe,
@@ -113,7 +110,6 @@ pub enum Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     New,
-    Noting,
     Performing,
     Probing,
     Waiting,
@@ -160,10 +156,6 @@ impl Effort {
         self.began = now;
         match (self.class, self.left) {
             (Class::Mutation, true) => self.probe(),
-            (Class::Mutation, false) => {
-                self.state = State::Noting;
-                Action::Note
-            }
             _ => self.perform(),
         }
     }
@@ -174,7 +166,7 @@ impl Effort {
     /// and an end for all else: an effect is never repeated by mistake.
     pub fn after(&mut self, happened: Happened, now: u64, jitter: u32) -> Action {
         match (self.state, happened) {
-            (State::Noting, Happened::Noted) | (State::Waiting, Happened::Waited) => self.perform(),
+            (State::Waiting, Happened::Waited) => self.perform(),
             (State::WaitingToProbe, Happened::Waited) => self.probe(),
             (State::Waiting | State::WaitingToProbe, Happened::Stopped) => {
                 self.leave(Action::GiveUp)
@@ -207,6 +199,13 @@ impl Effort {
     #[must_use]
     pub fn may_move(&self) -> bool {
         !self.open
+    }
+
+    /// Whether a note has to be durable that says who is asked, before anything leaves in an attempt that the far side may
+    /// act on. Of an attempt that comes to its end without that, nothing can have been done.
+    #[must_use]
+    pub fn needs_note(&self) -> bool {
+        self.class == Class::Mutation
     }
 
     /// Attempts so far.

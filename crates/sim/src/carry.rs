@@ -20,11 +20,10 @@ const LIMIT: Time = 5_000_000;
 /// Where an effort stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    Noting,
-    /// The note is to say that another far side is asked.
-    Moving,
     /// About to leave: it can still be held back.
     Connecting,
+    /// The note is to say with whom, before it leaves.
+    Noting,
     /// With the far side.
     Away,
     Probing,
@@ -106,7 +105,7 @@ impl World {
             noted,
             key: Key::Task(task),
             effort,
-            stage: Stage::Noting,
+            stage: Stage::Connecting,
             turn: 0,
             latest: None,
             left,
@@ -121,8 +120,6 @@ impl World {
     fn act(&mut self, at: At, action: Action) -> Flow {
         self.note(format_args!("  ~ {at:?} {action:?}"));
         match action {
-            Action::Note if self.is(Wrong::SkipsNote) => self.after(at, Happened::Noted),
-            Action::Note => self.write_note(at, Stage::Noting),
             Action::Perform => {
                 let now = self.effort_clock();
                 let carried = &self.process.as_ref().expect("it decided this").efforts[&at];
@@ -180,8 +177,8 @@ impl World {
         carried.is_some_and(|carried| carried.turn == turn)
     }
 
-    fn write_note(&mut self, at: At, stage: Stage) -> Flow {
-        self.enter(at, stage);
+    fn write_note(&mut self, at: At) -> Flow {
+        self.enter(at, Stage::Noting);
         let carried = self.carried(at);
         let writes = vec![Write::Note(carried.task, carried.account)];
         self.submit(Batch {
@@ -193,10 +190,8 @@ impl World {
     pub(crate) fn noted(&mut self, at: At) -> Flow {
         let carried = self.carried(at);
         carried.noted = Some(carried.account);
-        match carried.stage {
-            Stage::Moving => self.perform(at),
-            _ => self.after(at, Happened::Noted),
-        }
+        self.step(Fault::CrashBeforeAttempt)?;
+        self.hand_over(at)
     }
 
     pub(crate) fn waited(&mut self, at: At, turn: u64) -> Flow {
@@ -210,24 +205,45 @@ impl World {
         if self.process().is_stopped(at.0) {
             return self.after(at, Happened::Attempted(Attempt::Cancelled));
         }
-        let carried = self.carried(at);
-        let is_named = carried.noted == Some(carried.account);
-        if carried.far.class() == Class::Mutation && !is_named && !self.is(Wrong::SkipsNote) {
-            return self.write_note(at, Stage::Moving);
-        }
         self.check_inputs(at)?;
-        self.step(Fault::CrashBeforeAttempt)?;
         let turn = self.enter(at, Stage::Connecting);
         self.soon((200, 5_000), Event::Leave(at, turn));
         Ok(())
     }
 
-    /// A request leaves the process; here is drawn what becomes of it.
+    /// A connection is made: nothing has left that the far side may act on, and the note comes first.
     pub(crate) fn leave(&mut self, at: At, turn: u64) -> Flow {
         if !self.is_turn(at, turn) {
             return Ok(());
         }
-        self.carried(at).stage = Stage::Away;
+        self.step(Fault::CrashWhileConnecting)?;
+        let carried = self.carried(at);
+        let is_named = carried.noted == Some(carried.account);
+        let needs_note = carried.effort.needs_note() && !is_named;
+        if !needs_note || self.is(Wrong::SkipsNote) {
+            return self.hand_over(at);
+        }
+        if self.is(Wrong::NotesTooLate) {
+            return self.note_behind(at);
+        }
+        self.write_note(at)
+    }
+
+    /// Lets the request go, and has the note written meanwhile.
+    fn note_behind(&mut self, at: At) -> Flow {
+        let carried = self.carried(at);
+        carried.noted = Some(carried.account);
+        let writes = vec![Write::Note(carried.task, carried.account)];
+        self.submit(Batch {
+            writes,
+            then: Then::Nothing,
+        })?;
+        self.hand_over(at)
+    }
+
+    /// A request leaves the process; here is drawn what becomes of it.
+    fn hand_over(&mut self, at: At) -> Flow {
+        let turn = self.enter(at, Stage::Away);
         let number = self.number();
         let carried = self.carried(at);
         let (far, account, task) = (carried.far, carried.account, carried.task);
@@ -474,7 +490,7 @@ impl World {
     fn give_up(&mut self, at: At) -> Flow {
         self.enter(at, Stage::Ending);
         let carried = self.carried(at);
-        if carried.far.class() != Class::Mutation {
+        if carried.noted.is_none() {
             return self.given_up(at);
         }
         let writes = vec![Write::TakeBack(carried.task)];

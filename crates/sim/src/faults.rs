@@ -29,7 +29,9 @@ faults! {
     CrashBeforeAcknowledging,
     /// … when some of a commit's batches had been told and others not.
     CrashBetweenAcknowledgements,
-    /// … when a note was durable, before the attempt that it announces.
+    /// … with a connection made, before the note that comes before the request.
+    CrashWhileConnecting,
+    /// … when a note was durable, before the request that it announces.
     CrashBeforeAttempt,
     /// … while a request was on its way to the far side.
     CrashAfterRequest,

@@ -3,8 +3,10 @@
 /// What the driver does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wrong {
-    /// Makes the first attempt at a mutation without a durable note.
+    /// Lets mutations leave without a note.
     SkipsNote,
+    /// Lets a mutation leave while its note is being written.
+    NotesTooLate,
     /// Takes "it may have been done" for "it was not done".
     RetriesUnknown,
     /// Takes the note back in a commit of its own, before that of the receipt.
@@ -57,6 +59,7 @@ impl Wrong {
     /// All of them.
     pub const ALL: &[Self] = &[
         Self::SkipsNote,
+        Self::NotesTooLate,
         Self::RetriesUnknown,
         Self::TakesNoteBackFirst,
         Self::LeavesNotes,

@@ -46,6 +46,7 @@ struct Shared {
 ///
 /// - `lost@…`: takes the mail and closes the connection without an answer to the last dot
 /// - `held@…`: takes the mail and never answers, with the connection open
+/// - `stuck@…`: no answer the first time it is named, with the connection open
 /// - `busy@…`: 451 the first time it is named
 /// - `no@…`: 550
 pub struct MailServer {
@@ -92,6 +93,17 @@ impl MailServer {
             .unwrap_or_else(PoisonError::into_inner);
         assert!(!waited.timed_out(), "{} mails came", state.mails.len());
         state.mails.clone()
+    }
+
+    /// Waits until it never answers a conversation any more.
+    pub fn wait_until_stuck(&self) {
+        let state = self.shared.lock();
+        let (state, waited) = self
+            .shared
+            .took
+            .wait_timeout_while(state, PATIENCE, |state| state.held.is_empty())
+            .unwrap_or_else(PoisonError::into_inner);
+        assert!(!waited.timed_out(), "heard: {:?}", state.heard);
     }
 
     /// How often a command with these words was heard.
@@ -146,6 +158,11 @@ fn talk(mut stream: TcpStream, shared: &Shared) -> Option<()> {
                 match recipient.split('@').next() {
                     Some("no") => say("550 nobody of that name")?,
                     Some("busy") if is_first => say("451 come again")?,
+                    Some("stuck") if is_first => {
+                        shared.lock().held.push(reader.into_inner());
+                        shared.took.notify_all();
+                        return None;
+                    }
                     _ => {
                         to.push(recipient);
                         say("250 ok")?;

@@ -69,6 +69,7 @@ fn read(effects: &Effects, account: &Account, uri: &str, round: usize) -> Result
         },
         content: &NoContent,
         cancel: &|| false,
+        leaving: &|| true,
     };
     let done = effects.provider(kind).perform(&request);
     done.map_err(|fault| anyhow!("{fault}"))

@@ -8,7 +8,7 @@ mod records;
 mod update;
 
 use crate::account::{Account, AccountError, DnsAccount};
-use crate::engine::{Engine, Left, Patience};
+use crate::engine::{Engine, Leaving, Left, Patience};
 use crate::fault::{Fault, Probe, Problem};
 use crate::guard::{Grants, split_host};
 use crate::net::{self, Stream, Trigger, Wire};
@@ -145,7 +145,7 @@ impl<'a> Settings<'a> {
         &self,
         server: &Server<'_>,
         mut signed: Signed,
-        left: &Left,
+        (left, leaving): (&Left, Leaving<'_>),
     ) -> Result<(), Fault> {
         let connected = net::connect(server.host, server.port, &self.grants).await?;
         let mut wire = Wire::new(
@@ -160,6 +160,7 @@ impl<'a> Settings<'a> {
         };
         let mut frame = length.to_be_bytes().to_vec();
         frame.extend_from_slice(&signed.bytes);
+        left.announce(leaving)?;
         let exchange = async {
             wire.write_all(&frame).await?;
             wire.flush().await?;
@@ -230,8 +231,8 @@ impl Provider for Dns {
         }
         let (server, authority) = settings.permit_write(&place).map_err(Fault::Refused)?;
         let signed = update::message(&place, &action, authority, now()).map_err(Fault::Refused)?;
-        self.engine
-            .run(&patience, &left, settings.send(server, signed, &left))?;
+        let sent = settings.send(server, signed, (&left, request.leaving));
+        self.engine.run(&patience, &left, sent)?;
         Ok(match action {
             Action::Create(values) | Action::Replace(values) => result(texts(&values), values.ttl),
             Action::Read | Action::Delete => result(Vec::new(), 0),
@@ -273,22 +274,23 @@ impl Provider for Dns {
         let settings = Settings::of(account)?;
         let left = Left::default();
         self.engine.test(async {
-            let tried = match (&settings.server, &settings.authority) {
-                (Some(server), Some(authority)) => {
-                    let signed = match update::trial(authority, now()) {
-                        Ok(signed) => signed,
-                        Err(problem) => return Err(problem),
-                    };
-                    let zone = &authority.zone;
-                    settings.send(server, signed, &left).await.map(|()| {
+            let tried =
+                match (&settings.server, &settings.authority) {
+                    (Some(server), Some(authority)) => {
+                        let signed = match update::trial(authority, now()) {
+                            Ok(signed) => signed,
+                            Err(problem) => return Err(problem),
+                        };
+                        let zone = &authority.zone;
+                        settings.send(server, signed, (&left, &|| true)).await.map(|()| {
                         format!(
                             "{} takes updates of {zone} from this account; nothing was changed",
                             server.called
                         )
                     })
-                }
-                _ => settings.greet().await,
-            };
+                    }
+                    _ => settings.greet().await,
+                };
             tried.map_err(|fault| match fault.problem() {
                 Some(problem) => problem.clone(),
                 None => Problem::new("cancelled", "cancelled"),

@@ -1,7 +1,7 @@
 //! One request and the head of its answer, over a connection of its own.
 
 use crate::body::Body;
-use crate::engine::Left;
+use crate::engine::{Leaving, Left};
 use crate::fault::{Fault, Problem};
 use crate::http::USER_AGENT;
 use crate::http::origin::Gate;
@@ -34,12 +34,14 @@ pub(crate) struct Connection {
 }
 
 /// What is sent, wherever it goes.
-pub(crate) struct Exchange {
+pub(crate) struct Exchange<'a> {
     pub(crate) method: Method,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Option<Body>,
     /// The idempotency key of what writes.
     pub(crate) key: Option<HeaderValue>,
+    /// Asked before it leaves.
+    pub(crate) leaving: Leaving<'a>,
 }
 
 /// The head of an answer.
@@ -81,7 +83,7 @@ impl Line {
     }
 }
 
-impl Exchange {
+impl Exchange<'_> {
     /// Sends the request and waits for the head of the answer.
     pub(crate) async fn send(
         &self,
@@ -91,6 +93,7 @@ impl Exchange {
         left: &Left,
     ) -> Result<Sent, Fault> {
         let request = self.request(url, gate, connection.address)?;
+        left.announce(self.leaving)?;
         let (mut sender, driver) = http1::Builder::new()
             .max_buf_size(MAX_HEAD_BYTES)
             .max_headers(MAX_ANSWER_HEADERS)

@@ -90,6 +90,7 @@ impl Provider for Http {
             headers: call.headers,
             body: None,
             key: None,
+            leaving: request.leaving,
         };
         if let Some(value) = &call.body {
             exchange.body = Some(body::encode(value, request.content)?);
@@ -145,7 +146,7 @@ impl Http {
     async fn follow<T>(
         &self,
         gate: &Gate<'_>,
-        exchange: &Exchange,
+        exchange: &Exchange<'_>,
         first: Url,
         left: &Left,
         read: impl AsyncFnOnce(Sent) -> Result<T, Fault>,
@@ -187,6 +188,7 @@ impl Http {
             headers: vec![(ACCEPT, HeaderValue::from_static(accept))],
             body: None,
             key: None,
+            leaving: &|| true,
         };
         let left = Left::default();
         self.follow(&gate, &exchange, url.clone(), &left, async |mut sent| {
@@ -233,6 +235,7 @@ impl Http {
             headers: Vec::new(),
             body: None,
             key: None,
+            leaving: &|| true,
         };
         let left = Left::default();
         self.engine.test(async {

@@ -80,7 +80,7 @@ impl Provider for Smtp {
         let answer = self.engine.run(&patience, &left, async {
             Session::open(&self.engine, account, &left)
                 .await?
-                .send(&mail.from, &recipients, &bytes)
+                .send(&mail.from, &recipients, &bytes, request.leaving)
                 .await
         })?;
         let accepted = recipients

@@ -1,7 +1,7 @@
 //! One conversation with a mail server (RFC 5321).
 
 use crate::account::{SmtpAccount, SmtpTls};
-use crate::engine::{Engine, Left};
+use crate::engine::{Engine, Leaving, Left};
 use crate::fault::{Fault, Problem};
 use crate::guard::{Grants, is_public};
 use crate::net::{self, Stream};
@@ -183,9 +183,13 @@ impl Session {
         from: &Address,
         to: &[Address],
         message: &[u8],
+        leaving: Leaving<'_>,
     ) -> Result<String, Fault> {
-        let sent = self.transact(from, to, message).await;
-        self.leave(sent.is_err());
+        let sent = self.transact(from, to, message, leaving).await;
+        // In the middle of a mail there are no commands: the server forgets it when the connection ends.
+        if sent != Err(Fault::Cancelled) {
+            self.leave(sent.is_err());
+        }
         sent
     }
 
@@ -194,6 +198,7 @@ impl Session {
         from: &Address,
         to: &[Address],
         message: &[u8],
+        leaving: Leaving<'_>,
     ) -> Result<String, Fault> {
         self.say("the sender", Mail::new(Some(from.clone()), Vec::new()))
             .await?;
@@ -212,6 +217,7 @@ impl Session {
             return Err(not_for_all(&refused));
         }
         self.say("the mail", Data).await?;
+        self.left.announce(leaving)?;
         let answer = self
             .connection
             .message(message)

@@ -18,6 +18,7 @@ pub(crate) fn task() -> Cid {
 }
 
 /// One request; what a test does not say is ordinary.
+#[derive(Clone)]
 pub(crate) struct Ask<'a> {
     pub(crate) command: &'a str,
     pub(crate) args: BTreeMap<String, Ipld>,
@@ -25,6 +26,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) limits: Limits,
     pub(crate) content: &'a dyn Content,
     pub(crate) cancel: &'a (dyn Fn() -> bool + Sync),
+    pub(crate) leaving: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl<'a> Ask<'a> {
@@ -42,6 +44,7 @@ impl<'a> Ask<'a> {
             },
             content: &NoContent,
             cancel: &|| false,
+            leaving: &|| true,
         }
     }
 
@@ -59,6 +62,7 @@ impl<'a> Ask<'a> {
                 limits: self.limits,
                 content: self.content,
                 cancel: self.cancel,
+                leaving: self.leaving,
             },
         )
     }

@@ -24,7 +24,7 @@ pub(crate) fn account(port: u16) -> DnsAccount {
     }
 }
 
-fn ask(port: u16, command: &'static str, uri: &str, rest: &str) -> Ask<'static> {
+pub(crate) fn ask(port: u16, command: &'static str, uri: &str, rest: &str) -> Ask<'static> {
     let args = format!(r#"{{"uri": "dns:{uri}"{rest}}}"#);
     Ask::new(command, &args, Account::Dns(account(port)))
 }

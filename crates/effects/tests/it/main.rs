@@ -16,6 +16,7 @@ mod http_faults;
 mod http_server;
 mod ipfs;
 mod knot;
+mod leaving;
 mod offered;
 mod raw;
 mod smtp;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-fn account(port: u16) -> SmtpAccount {
+pub(crate) fn account(port: u16) -> SmtpAccount {
     SmtpAccount {
         server: "localhost".into(),
         port,
@@ -23,13 +23,13 @@ fn account(port: u16) -> SmtpAccount {
     }
 }
 
-fn mail(rest: &str) -> String {
+pub(crate) fn mail(rest: &str) -> String {
     format!(
         r#"{{"from": "mailto:alice@example.com", "to": ["bob@example.com"], "subject": "done"{rest}}}"#
     )
 }
 
-fn send(account: SmtpAccount, args: &str) -> Ask<'static> {
+pub(crate) fn send(account: SmtpAccount, args: &str) -> Ask<'static> {
     Ask::new("/msg/send", args, Account::Smtp(account))
 }
 

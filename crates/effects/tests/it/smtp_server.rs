@@ -79,6 +79,11 @@ impl Server {
         self.mails.lock().unwrap().clone()
     }
 
+    /// The same while it takes them.
+    pub(crate) fn taken(&self) -> Arc<Mutex<Vec<Mail>>> {
+        Arc::clone(&self.mails)
+    }
+
     /// Waits for the end of a conversation and returns what the client said in it.
     pub(crate) fn heard(&self) -> Vec<String> {
         self.ended.recv_timeout(PATIENCE).unwrap()

@@ -369,6 +369,25 @@ fn what_nobody_awaits_is_settled_without_a_result_and_says_so() {
     assert_eq!(report["tasks"]["lost"]["out"], json!({"ok": null}));
 }
 
+/// The server waits for more; a person would have to look for a mail that cannot be there.
+#[cfg(unix)]
+#[test]
+fn a_process_killed_before_the_mail_has_left_leaves_no_doubt() {
+    let post = Post::new();
+    post.letters(&["stuck@example.com"]);
+    let mut command = post.home.command(&["run", "letters.yaml"]);
+    let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    post.server.wait_until_stuck();
+    child.kill().unwrap();
+    assert_eq!(child.wait().unwrap().code(), None, "it was killed");
+    assert!(post.doubts().is_empty(), "{:?}", post.doubts());
+    let report = post.report(0, &[]);
+    assert_eq!(report["status"], "ok");
+    assert_eq!(post.server.times("RCPT TO:<stuck@"), 2);
+    assert_eq!(post.server.mails().len(), 1);
+}
+
 /// A home whose owner may ask a server on this machine.
 struct Site {
     home: Home,

@@ -21,6 +21,11 @@ use crate::{Node, NodeError};
 /// Shortest time that an attempt is given, however many are to fit.
 const SHORTEST: Duration = Duration::from_secs(1);
 
+/// A question of a provider while it performs.
+type Asking<'a> = &'a (dyn Fn() -> bool + Sync);
+/// What is asked when a request to the account of this name is about to leave; false holds it back.
+pub(super) type Leaving<'a> = &'a (dyn Fn(&str) -> bool + Sync);
+
 /// What the last attempt, or the last probe, gave.
 pub(super) enum Last {
     Value(Ipld),
@@ -102,11 +107,6 @@ impl Attempts {
         self.class
     }
 
-    /// The name of the account that the next attempt is made with.
-    pub(super) fn account_name(&self) -> Option<String> {
-        self.account().map(|serving| serving.name.clone())
-    }
-
     /// Goes on with the account of an earlier effort; false if it is gone.
     pub(super) fn use_account(&mut self, name: Option<&str>) -> bool {
         let Some(name) = name else { return true };
@@ -126,15 +126,17 @@ impl Attempts {
         work: &Work,
         now: u64,
         may_move: bool,
+        leaving: Leaving<'_>,
     ) -> Attempt {
         let left = self.deadline.saturating_sub(Duration::from_millis(now));
         let time = self.time.min(left.max(SHORTEST));
         let hedge = self.account().and_then(|serving| serving.hedge);
         let last = match hedge.filter(|_| self.class.may_race()) {
             Some(hedge) => self.hedged(node, work, time, hedge),
-            None => self.once(node, work, self.at, time, &|| {
-                work.order.stop.is_cancelled()
-            }),
+            None => {
+                let stop = || work.order.stop.is_cancelled();
+                self.once(node, work, self.at, time, (&stop, leaving))
+            }
         };
         let attempt = attempt_of(&last);
         // Where nothing was done, another server may do better; where something may have been, only the same one knows.
@@ -157,7 +159,8 @@ impl Attempts {
             node,
             secret: self.secret,
         };
-        let request = self.request(serving, work, self.time, (&content, &stop));
+        // A question changes nothing.
+        let request = self.request(serving, work, self.time, (&content, &stop, &|| true));
         let probe = node.effects().provider(self.kind).probe(&request);
         let probed = probed_of(&probe);
         if let Ok(Probe::Done(value)) = probe {
@@ -189,7 +192,7 @@ impl Attempts {
         serving: &'a Serving,
         work: &'a Work,
         time: Duration,
-        (content, cancel): (&'a dyn Content, &'a (dyn Fn() -> bool + Sync)),
+        (content, cancel, leaving): (&'a dyn Content, Asking<'a>, Asking<'a>),
     ) -> Request<'a> {
         Request {
             task: &work.ran,
@@ -202,6 +205,7 @@ impl Attempts {
             },
             content,
             cancel,
+            leaving,
         }
     }
 
@@ -211,7 +215,7 @@ impl Attempts {
         work: &Work,
         at: usize,
         time: Duration,
-        cancel: &(dyn Fn() -> bool + Sync),
+        (cancel, leaving): (Asking<'_>, Leaving<'_>),
     ) -> Last {
         let Some(serving) = self.accounts.get(at) else {
             return Last::Fault(Fault::Cancelled);
@@ -220,14 +224,15 @@ impl Attempts {
             node,
             secret: self.secret,
         };
-        let request = self.request(serving, work, time, (&content, cancel));
+        let leaving = || leaving(&serving.name);
+        let request = self.request(serving, work, time, (&content, cancel, &leaving));
         match node.effects().provider(self.kind).perform(&request) {
             Ok(value) => Last::Value(value),
             Err(fault) => Last::Fault(fault),
         }
     }
 
-    /// Two attempts, of which the second begins when the first is late: the first answer counts, and the other attempt is
+    /// Two attempts at what changes nothing, of which the second begins when the first is late: the first answer counts, and the other attempt is
     /// broken off. The second goes to the next account, if there are several.
     fn hedged(&self, node: &Node, work: &Work, time: Duration, after: Duration) -> Last {
         let won = AtomicBool::new(false);
@@ -239,7 +244,7 @@ impl Attempts {
                 let (answer, cancel) = (answer.clone(), &cancel);
                 scope.spawn(move || {
                     // Whoever waits has had enough.
-                    let _ = answer.send(self.once(node, work, at, time, cancel));
+                    let _ = answer.send(self.once(node, work, at, time, (cancel, &|_| true)));
                 });
             };
             attempt(self.at);

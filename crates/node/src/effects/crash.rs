@@ -115,10 +115,17 @@ fn a_crash_after_any_step_does_nothing_twice() {
         reached, names,
         "the work makes every step that the sources name"
     );
+    let mut held_back = 0;
     for crash in failpoint::crashes(&ours) {
         let (folder, web) = folder();
         let life = failpoint::run(OTHER_PROCESS, folder.path(), Some(&crash));
         assert!(life.crashed, "{crash:?} did not happen");
+        if crash.name == "effect.leaving" {
+            // Nothing had left: nobody is asked about it.
+            let node = node(folder.path());
+            assert!(node.doubts().unwrap().is_empty(), "{crash:?}");
+            held_back += 1;
+        }
         failpoint::run(OTHER_PROCESS, folder.path(), None);
         let done = creations(&web);
         assert_eq!(done.len(), 2, "{crash:?}: {done:?}");
@@ -131,4 +138,5 @@ fn a_crash_after_any_step_does_nothing_twice() {
         let report = run(&node, folder.path());
         assert_eq!((report.status, report.executed), (RunState::Ok, 0));
     }
+    assert_eq!(held_back, 2, "once for each creation");
 }

@@ -1,7 +1,7 @@
 //! One effect, from the question whether it is allowed to its receipt, or to a doubt.
 
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipvm_effects::{Fault, Probe};
@@ -56,7 +56,8 @@ pub(crate) fn perform(node: &Node, shared: &Arc<Shared>, work: Work) -> Result<(
             shared.abandoned(run, step);
         }
         End::Doubt(reason) => {
-            performance.note(Some(reason.clone()))?;
+            let account = performance.noted().account.take();
+            performance.note(account, Some(reason.clone()))?;
             failpoint!("effect.doubted");
             shared.doubted(run, step, reason);
         }
@@ -75,7 +76,7 @@ pub(crate) fn perform(node: &Node, shared: &Arc<Shared>, work: Work) -> Result<(
                 started,
                 took,
             };
-            let effect = std::mem::take(&mut performance.settled);
+            let effect = performance.settled();
             failpoint!("effect.ended");
             let computed = scribe.write_effect(ran, entry, performance.invocation, effect)?;
             shared.computed_elsewhere(computed);
@@ -101,10 +102,19 @@ struct Performance<'a> {
     name: Cid,
     /// The note of an earlier effort.
     left: Option<Intent>,
-    /// With which account it is done.
-    account: Option<String>,
+    noted: Mutex<Noted>,
     /// Changes of the store that belong to its receipt.
     settled: Batch,
+}
+
+/// What the note of the intent says.
+#[derive(Default)]
+struct Noted {
+    is_durable: bool,
+    /// With which account it is done.
+    account: Option<String>,
+    /// Why it could not be written: nothing has left.
+    failed: Option<NodeError>,
 }
 
 impl<'a> Performance<'a> {
@@ -119,10 +129,11 @@ impl<'a> Performance<'a> {
             false => work.ran,
         };
         let left = node.store().intent(&name)?;
-        let mut settled = Batch::new();
-        if left.is_some() {
-            settled.settle(name);
-        }
+        let noted = Noted {
+            is_durable: left.is_some(),
+            account: left.as_ref().and_then(|left| left.account.clone()),
+            failed: None,
+        };
         Ok(Self {
             invocation: scribe.invocation(started)?,
             node,
@@ -130,9 +141,9 @@ impl<'a> Performance<'a> {
             work,
             started,
             name,
-            account: left.as_ref().and_then(|left| left.account.clone()),
             left,
-            settled,
+            noted: Mutex::new(noted),
+            settled: Batch::new(),
         })
     }
 
@@ -144,6 +155,10 @@ impl<'a> Performance<'a> {
                 "an earlier attempt may have done it, and now: {why}"
             )),
         }
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn task(&self) -> Result<TaskParts<'_>, NodeError> {
@@ -242,22 +257,15 @@ impl<'a> Performance<'a> {
         let mut action = effort.begin(0);
         loop {
             let happened = match action {
-                Action::Note => {
-                    self.account = attempts.account_name();
-                    self.note(None)?;
-                    failpoint!("effect.noted");
-                    Happened::Noted
-                }
                 Action::Perform => {
-                    let account = attempts.account_name();
-                    // The note must name whoever is asked now, before he is.
-                    if self.account.is_some() && account != self.account {
-                        self.account = account;
-                        self.note(None)?;
-                    }
-                    let may_move = effort.may_move();
-                    let attempt = attempts.perform(self.node, &self.work, now(), may_move);
+                    let needs_note = effort.needs_note();
+                    let leaving = |account: &str| !needs_note || self.leaving(account);
+                    let (now, may_move) = (now(), effort.may_move());
+                    let attempt = attempts.perform(self.node, &self.work, now, may_move, &leaving);
                     failpoint!("effect.performed");
+                    if let Some(error) = self.noted().failed.take() {
+                        return Err(error);
+                    }
                     Happened::Attempted(attempt)
                 }
                 Action::Probe => {
@@ -295,8 +303,30 @@ impl<'a> Performance<'a> {
         }
     }
 
+    /// Makes sure that the note on the disk names the account that is asked, directly before the request leaves; false if it
+    /// must not leave.
+    fn leaving(&self, account: &str) -> bool {
+        if self.work.order.stop.is_cancelled() {
+            return false;
+        }
+        failpoint!("effect.leaving");
+        let mut noted = self.noted();
+        if noted.is_durable && noted.account.as_deref() == Some(account) {
+            return true;
+        }
+        match self.note(Some(account.to_owned()), None) {
+            Ok(()) => {
+                noted.is_durable = true;
+                noted.account = Some(account.to_owned());
+                failpoint!("effect.noted");
+            }
+            Err(error) => noted.failed = Some(error),
+        }
+        noted.failed.is_none()
+    }
+
     /// Makes the intent durable, with the request that it is about.
-    fn note(&mut self, doubt: Option<String>) -> Result<(), NodeError> {
+    fn note(&self, account: Option<String>, doubt: Option<String>) -> Result<(), NodeError> {
         let mut batch = Batch::new();
         self.scribe.keep_invocation(&mut batch, &self.invocation)?;
         batch.intend(Intent {
@@ -304,16 +334,24 @@ impl<'a> Performance<'a> {
             run: self.work.order.run,
             index: self.work.step,
             since: self.started,
-            account: self.account.clone(),
+            account,
             doubt,
         });
-        self.settled.settle(self.name);
         Ok(self.node.store().commit(batch)?)
+    }
+
+    /// What belongs to the end of it: its changes, and that the note is taken back.
+    fn settled(&mut self) -> Batch {
+        let mut settled = std::mem::take(&mut self.settled);
+        if self.noted().is_durable {
+            settled.settle(self.name);
+        }
+        settled
     }
 
     /// Takes the intent back: nothing was done.
     fn forget(&mut self) -> Result<(), NodeError> {
-        let settled = std::mem::take(&mut self.settled);
+        let settled = self.settled();
         match settled.is_empty() {
             true => Ok(()),
             false => Ok(self.node.store().commit(settled)?),

@@ -9,10 +9,9 @@ use ipvm_scheduler::effort::{
 use ipvm_workflow::Class;
 use proptest::prelude::*;
 
-use Action::{Doubt, End, GiveUp, Note, Perform, Probe, Wait};
+use Action::{Doubt, End, GiveUp, Perform, Probe, Wait};
 use Class::{Idempotent, Mutation, Pure, Query};
 
-const NOTED: Happened = Happened::Noted;
 const WAITED: Happened = Happened::Waited;
 const STOPPED: Happened = Happened::Stopped;
 const ANSWERED: Happened = Happened::Attempted(Attempt::Answered);
@@ -56,7 +55,7 @@ fn check(class: Class, left: bool, first: Action, then: &[(Happened, Action)]) {
 }
 
 #[test]
-fn what_can_be_repeated_is_begun_without_a_note() {
+fn what_can_be_repeated_needs_no_note() {
     for class in REPEATABLE {
         for left in [false, true] {
             check(class, left, Perform, &[(ANSWERED, End)]);
@@ -97,29 +96,29 @@ fn what_can_be_repeated_is_after_any_fault() {
     }
 }
 
+/// Whether it leaves at all is known in the attempt alone: what never left was not done, and leaves no note.
 #[test]
-fn a_mutation_is_noted_first() {
-    check(Mutation, false, Note, &[(NOTED, Perform), (ANSWERED, End)]);
-    check(Mutation, false, Note, &[(NOTED, Perform), (FAILED, End)]);
-    check(
-        Mutation,
-        false,
-        Note,
-        &[(NOTED, Perform), (CANCELLED, GiveUp)],
-    );
+fn a_mutation_needs_a_note_in_its_attempt() {
+    check(Mutation, false, Perform, &[(ANSWERED, End)]);
+    check(Mutation, false, Perform, &[(FAILED, End)]);
+    check(Mutation, false, Perform, &[(CANCELLED, GiveUp)]);
+    for class in ALL {
+        let effort = Effort::new(class, Patience::default(), false);
+        assert_eq!(effort.needs_note(), class == Mutation, "{class}");
+    }
 }
 
 #[test]
 fn a_mutation_is_tried_again_where_nothing_was_done() {
-    let refused = [(NOTED, Perform), (not_done(0), Wait(100))];
+    let refused = [(not_done(0), Wait(100))];
     let with = |more: &[(Happened, Action)]| [&refused[..], more].concat();
     check(
         Mutation,
         false,
-        Note,
+        Perform,
         &with(&[(WAITED, Perform), (ANSWERED, End)]),
     );
-    check(Mutation, false, Note, &with(&[(STOPPED, GiveUp)]));
+    check(Mutation, false, Perform, &with(&[(STOPPED, GiveUp)]));
     let twice = [
         (WAITED, Perform),
         (not_done(0), Wait(200)),
@@ -128,30 +127,25 @@ fn a_mutation_is_tried_again_where_nothing_was_done() {
     check(
         Mutation,
         false,
-        Note,
+        Perform,
         &with(&[&twice[..], &[(not_done(0), End)]].concat()),
     );
     // What would begin too late is not begun.
-    check(
-        Mutation,
-        false,
-        Note,
-        &[(NOTED, Perform), (not_done(10_001), End)],
-    );
+    check(Mutation, false, Perform, &[(not_done(10_001), End)]);
 }
 
 #[test]
 fn the_far_side_is_asked_where_a_mutation_may_have_been_done() {
-    let broken = [(NOTED, Perform), (UNKNOWN, Probe)];
+    let broken = [(UNKNOWN, Probe)];
     let with = |more: &[(Happened, Action)]| [&broken[..], more].concat();
-    check(Mutation, false, Note, &with(&[(WAS_DONE, End)]));
-    check(Mutation, false, Note, &with(&[(NOBODY_KNOWS, Doubt)]));
+    check(Mutation, false, Perform, &with(&[(WAS_DONE, End)]));
+    check(Mutation, false, Perform, &with(&[(NOBODY_KNOWS, Doubt)]));
     let again = with(&[(WAS_NOT, Wait(100)), (WAITED, Perform)]);
-    check(Mutation, false, Note, &again);
+    check(Mutation, false, Perform, &again);
     check(
         Mutation,
         false,
-        Note,
+        Perform,
         &[&again[..], &[(ANSWERED, End)]].concat(),
     );
 }
@@ -160,14 +154,14 @@ fn the_far_side_is_asked_where_a_mutation_may_have_been_done() {
 /// it: neither says what became of the first attempt.
 #[test]
 fn a_mutation_that_may_have_been_done_never_ends_as_a_failure() {
-    let open = [(NOTED, Perform), (UNKNOWN, Probe), (WAS_NOT, Wait(100))];
+    let open = [(UNKNOWN, Probe), (WAS_NOT, Wait(100))];
     let with = |more: &[(Happened, Action)]| [&open[..], more].concat();
-    check(Mutation, false, Note, &with(&[(STOPPED, Doubt)]));
+    check(Mutation, false, Perform, &with(&[(STOPPED, Doubt)]));
     for nothing in [FAILED, CANCELLED, not_done(10_001)] {
         check(
             Mutation,
             false,
-            Note,
+            Perform,
             &with(&[(WAITED, Perform), (nothing, Doubt)]),
         );
         check(
@@ -223,9 +217,9 @@ fn the_far_side_is_asked_again_where_it_could_not_be() {
         &[(NOT_ASKED, Wait(100)), (STOPPED, Doubt)],
     );
     // Attempts are counted apart.
-    let broken = [(NOTED, Perform), (UNKNOWN, Probe)];
+    let broken = [(UNKNOWN, Probe)];
     let again = with(&[(WAS_NOT, Wait(100)), (WAITED, Perform)]);
-    check(Mutation, false, Note, &[&broken[..], &again].concat());
+    check(Mutation, false, Perform, &[&broken[..], &again].concat());
 }
 
 /// Whoever did not do it does not recognise it either.
@@ -239,13 +233,13 @@ fn another_far_side_is_asked_only_while_nothing_is_open() {
         }
         effort.may_move()
     };
-    assert!(after(Mutation, false, &[NOTED, not_done(0)]));
+    assert!(after(Mutation, false, &[not_done(0)]));
     assert!(!after(Mutation, true, &[]));
     assert!(!after(Mutation, true, &[WAS_NOT, not_done(0)]));
     assert!(!after(
         Mutation,
         false,
-        &[NOTED, UNKNOWN, WAS_NOT, WAITED, not_done(0)]
+        &[UNKNOWN, WAS_NOT, WAITED, not_done(0)]
     ));
     for class in REPEATABLE {
         assert!(after(class, false, &[UNKNOWN]));
@@ -257,7 +251,6 @@ fn another_far_side_is_asked_only_while_nothing_is_open() {
 fn what_does_not_belong_ends_an_effort() {
     let all = [
         NOT_ASKED,
-        NOTED,
         WAITED,
         STOPPED,
         ANSWERED,
@@ -270,7 +263,6 @@ fn what_does_not_belong_ends_an_effort() {
         not_done(0),
     ];
     let belongs = |action, happened| match action {
-        Note => matches!(happened, Happened::Noted),
         Perform => matches!(happened, Happened::Attempted(_)),
         Probe => matches!(happened, Happened::Probed(_)),
         Wait(_) => matches!(happened, Happened::Waited | Happened::Stopped),
@@ -278,19 +270,19 @@ fn what_does_not_belong_ends_an_effort() {
     };
     let ways: [&[Happened]; 6] = [
         &[],
-        &[NOTED],
-        &[NOTED, UNKNOWN],
-        &[NOTED, not_done(0)],
-        &[NOTED, ANSWERED],
-        &[NOTED, UNKNOWN, NOBODY_KNOWS],
+        &[ANSWERED],
+        &[UNKNOWN],
+        &[not_done(0)],
+        &[ANSWERED],
+        &[UNKNOWN, NOBODY_KNOWS],
     ];
     let mut tried = 0;
     for class in ALL {
         for way in ways {
-            // Nothing but a mutation is noted or asked after.
-            let way = way.iter().filter(|happened| {
-                class == Mutation || !matches!(happened, Happened::Noted | Happened::Probed(_))
-            });
+            // Nothing but a mutation is asked after.
+            let way = way
+                .iter()
+                .filter(|happened| class == Mutation || !matches!(happened, Happened::Probed(_)));
             let way: Vec<Happened> = way.copied().collect();
             for happened in all {
                 let mut effort = Effort::new(class, Patience::default(), false);
@@ -358,7 +350,6 @@ fn course(class: Class, patience: Patience, left: bool, answers: &[Answer]) -> C
     };
     for (attempt, probed, takes, stops, jitter) in answers.iter().cycle() {
         let happened = match course.last {
-            Note => Happened::Noted,
             Perform => {
                 let because = match course.because {
                     Some(WAITED) => course.waits.last().map(|(because, _)| *because),
@@ -422,9 +413,10 @@ proptest! {
         // A mutation is done again only where somebody said that it was not.
         if class == Mutation {
             let was_not = |because: &Option<Happened>| {
-                matches!(because, Some(NOTED | WAS_NOT | Happened::Attempted(Attempt::NotDone { .. })))
+                matches!(because, Some(WAS_NOT | Happened::Attempted(Attempt::NotDone { .. })))
             };
-            prop_assert!(attempts.iter().all(|(because, _)| was_not(because)), "{attempts:?}");
+            let again = attempts.iter().skip(usize::from(!left));
+            prop_assert!(again.map(|(because, _)| because).all(was_not), "{attempts:?}");
         }
 
         // A doubt, if and only if it may have been done and nobody knows better.

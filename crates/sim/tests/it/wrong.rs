@@ -12,7 +12,7 @@ const SEEDS: u64 = 3_000;
 /// The promises that a wrong driver breaks. Seeds may come upon others that follow from them.
 fn promises(wrong: Wrong) -> &'static [&'static str] {
     match wrong {
-        Wrong::SkipsNote => &["mutations_are_noted_first"],
+        Wrong::SkipsNote | Wrong::NotesTooLate => &["mutations_are_noted_first"],
         Wrong::RetriesUnknown
         | Wrong::DrawsKeys
         | Wrong::MovesOn
