@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use ipvm_ipld::{Block, Cid, Ipld, cbor};
-use ipvm_ucan::{Command, Effects, Outcome, Receipt, verify};
+use ipvm_ucan::{Command, Context, Effects, Outcome, Receipt, verify_in};
 use ipvm_wasm::Cancel;
 use ipvm_workflow::{Class, Config, Limits, Task, class_of};
 
@@ -12,7 +12,6 @@ use crate::memo::{computation_of, is_reusable, resolve};
 use crate::record::Place;
 use crate::worker::{Executed, spill};
 use crate::{Node, NodeError};
-use ipvm_ucan::DEFAULT_SKEW;
 
 /// Memory for a re-check, in bytes: all that 32-bit Wasm can address.
 const MAX_MEMORY: u64 = 4 << 30;
@@ -30,6 +29,9 @@ pub struct Verified {
     pub again: Option<Again>,
     /// On whose authority the work was done, in words.
     pub authority: String,
+    /// Whether the keys that are known now say that the signature is right. If not, they said so when the receipt came: its
+    /// executor is a `did:web`, whose document is too old or names other keys by now.
+    pub is_signed_now: bool,
 }
 
 impl Verified {
@@ -66,6 +68,7 @@ pub(crate) struct Redone {
 struct Claim {
     task: Task,
     authority: String,
+    is_signed_now: bool,
 }
 
 impl Node {
@@ -80,6 +83,7 @@ impl Node {
         let claim = self.claim_of(&receipt)?;
         let recorded = receipt.payload().out.clone();
         let (command, authority) = (claim.task.cmd.clone(), claim.authority.clone());
+        let is_signed_now = claim.is_signed_now;
         let again = match class_of(&command) {
             Some(Class::Pure) => {
                 let redone = self.redo_claimed(&receipt, claim, cancel)?;
@@ -96,20 +100,29 @@ impl Node {
             recorded,
             again,
             authority,
+            is_signed_now,
         })
     }
 
     /// Checks signature and authority of a receipt.
     fn claim_of(&self, receipt: &Receipt) -> Result<Claim, NodeError> {
-        receipt.verify_signature()?;
         let payload = receipt.payload();
+        let started = payload.meta.started;
+        let keys = self.documents_with(&[], started)?;
+        let is_signed_now = match receipt.verify_signature_with(&keys, self.now()) {
+            Ok(()) => true,
+            // It was verified before it was stored, with the keys of that time.
+            Err(_) if receipt.executor().key().is_none() => false,
+            Err(error) => return Err(error.into()),
+        };
         let invocation = self.invocation_of(receipt)?;
         let asked = invocation.payload();
         let proofs = |proof: &Cid| {
             let bytes = self.block(proof).ok()??;
             ipvm_ucan::Delegation::decode(&bytes).ok()
         };
-        let capability = verify(&invocation, &proofs, payload.meta.started, DEFAULT_SKEW)?;
+        let context = Context::at(started).resolver(&keys);
+        let capability = verify_in(&invocation, &proofs, &context)?;
         let task = Task {
             sub: asked.sub.clone(),
             cmd: asked.cmd.clone(),
@@ -126,7 +139,11 @@ impl Node {
             "{} may use {} on {}",
             capability.iss, capability.cmd, capability.sub
         );
-        Ok(Claim { task, authority })
+        Ok(Claim {
+            task,
+            authority,
+            is_signed_now,
+        })
     }
 
     /// Does the task of a receipt again, after checking signature and authority.

@@ -252,7 +252,7 @@ pub use outcome::Outcome;
 pub use policy::Policy;
 pub use receipt::{Receipt, ReceiptMeta, ReceiptPayload};
 pub use revocation::{
-    MAX_REVOCATIONS, MAX_REVOKERS, Revocation, RevocationPayload, Revocations, RevocationsError,
+    MAX_REVOCATIONS, Revocation, RevocationPayload, Revocations, RevocationsError,
     VerifiedRevocation,
 };
 pub use varsig::{Algorithm, VarsigError};

@@ -2,7 +2,7 @@
 //! issuer and subject are the executor.
 
 use crate::command::Command;
-use crate::did::Did;
+use crate::did::{Did, KeyResolver};
 use crate::effects::{Effects, MAX_EFFECTS};
 use crate::envelope::{Envelope, Reading, Tag, as_safe_int, require_safe};
 use crate::error::{EncodeError, Malformed, SignatureError};
@@ -160,12 +160,24 @@ impl Receipt {
         })))
     }
 
-    /// Checks the issuer's signature; the answer is remembered.
+    /// Checks the issuer's signature, if the issuer is a `did:key`; the answer is remembered.
     ///
     /// # Errors
     /// See [`SignatureError`].
     pub fn verify_signature(&self) -> Result<(), SignatureError> {
         self.0.envelope.verify(&self.0.issuer)
+    }
+
+    /// Checks the issuer's signature, with the keys that a resolver knows at a time in seconds since the epoch.
+    ///
+    /// # Errors
+    /// See [`SignatureError`].
+    pub fn verify_signature_with(
+        &self,
+        resolver: &dyn KeyResolver,
+        at: i64,
+    ) -> Result<(), SignatureError> {
+        self.0.envelope.verify_with(&self.0.issuer, resolver, at)
     }
 
     /// Who executed the task, and answers for the receipt.

@@ -17,8 +17,6 @@ use std::collections::{BTreeMap, HashMap};
 const COMMAND: &str = "/ucan/revoke";
 /// Most revocations that a [`Revocations`] holds: about 300 bytes each.
 pub const MAX_REVOCATIONS: usize = 1 << 20;
-/// Most different revokers of one delegation that are kept: no chain has more issuers.
-pub const MAX_REVOKERS: usize = MAX_CHAIN;
 
 /// What a revocation takes back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -265,8 +263,9 @@ pub struct Revocations {
 
 #[derive(Clone, Debug, Default)]
 struct Revoked {
-    /// Who revoked it, by which token.
-    by: Vec<(Did, Cid)>,
+    /// Who revoked it, by which token. As many as there are: of those who have no say there may be any number, and they
+    /// must not keep out the one who has.
+    by: HashMap<Did, Cid>,
     /// When the delegation ends by itself, once it is known: `Some(None)`, never.
     ends: Option<Option<i64>>,
 }
@@ -277,9 +276,6 @@ pub enum RevocationsError {
     /// No room.
     #[error("there are {MAX_REVOCATIONS} revocations; evict those of expired delegations first")]
     Full,
-    /// Too many for one delegation.
-    #[error("the delegation {0} was revoked by {MAX_REVOKERS} others already")]
-    Revokers(Cid),
 }
 
 impl Revocations {
@@ -301,13 +297,10 @@ impl Revocations {
             return Err(RevocationsError::Full);
         }
         let revoked = self.by_delegation.entry(*revoke).or_default();
-        if revoked.by.iter().any(|(known, _)| known == revoker) {
+        if revoked.by.contains_key(revoker) {
             return Ok(false);
         }
-        if revoked.by.len() >= MAX_REVOKERS {
-            return Err(RevocationsError::Revokers(*revoke));
-        }
-        revoked.by.push((revoker.clone(), revocation.0.cid()));
+        revoked.by.insert(revoker.clone(), revocation.0.cid());
         self.count += 1;
         Ok(true)
     }
@@ -321,16 +314,13 @@ impl Revocations {
             let ours = self.by_delegation.entry(*delegation).or_default();
             ours.ends = ours.ends.or(theirs.ends);
             for (revoker, token) in &theirs.by {
-                if ours.by.iter().any(|(known, _)| known == revoker) {
+                if ours.by.contains_key(revoker) {
                     continue;
-                }
-                if ours.by.len() >= MAX_REVOKERS {
-                    return Err(RevocationsError::Revokers(*delegation));
                 }
                 if self.count >= MAX_REVOCATIONS {
                     return Err(RevocationsError::Full);
                 }
-                ours.by.push((revoker.clone(), *token));
+                ours.by.insert(revoker.clone(), *token);
                 self.count += 1;
             }
         }
@@ -368,18 +358,18 @@ impl Revocations {
         chain.iter().enumerate().find_map(|(i, link)| {
             let revoked = self.by_delegation.get(&link.cid())?;
             let above = chain.get(..=i).unwrap_or_default();
-            let counts = |revoker: &Did| above.iter().any(|link| link.payload().iss == *revoker);
-            let (_, token) = revoked.by.iter().find(|(revoker, _)| counts(revoker))?;
+            let mut by = above.iter();
+            let token = by.find_map(|link| revoked.by.get(&link.payload().iss))?;
             Some((i, *token))
         })
     }
 
-    /// Who revoked a delegation, and by which tokens; whether that counts depends on the chain.
+    /// Who revoked a delegation, if anybody did, each with the token; whether that counts depends on the chain.
     #[must_use]
-    pub fn of(&self, delegation: &Cid) -> &[(Did, Cid)] {
+    pub fn of(&self, delegation: &Cid) -> Option<&HashMap<Did, Cid>> {
         self.by_delegation
             .get(delegation)
-            .map_or(&[], |revoked| revoked.by.as_slice())
+            .map(|revoked| &revoked.by)
     }
 
     /// How many revocations there are.

@@ -161,6 +161,9 @@ Examples:
         /// instance `ipvm ucan import` [default: they are here, or the command ends].
         #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=MAX_SECONDS))]
         wait: Option<u64>,
+        /// The DID document of a did:web principal in the chain: it is kept if the request is let in, and counts for 30 days.
+        #[arg(long, value_name = "FILE")]
+        did_document: Vec<String>,
         /// Print what happened as one JSON document; the answer then goes to -o only.
         #[arg(long)]
         json: bool,

@@ -2,6 +2,7 @@
 
 use super::call::{print_functions, write_functions};
 use super::keep;
+use super::ucan::signed;
 use crate::cli::Inspect;
 use crate::context::Context;
 use crate::fault::{Code, Fault};
@@ -11,11 +12,12 @@ use crate::ui::json;
 use crate::ui::table::Table;
 use crate::ui::term::Paint;
 use crate::value;
+use crate::when;
 use anyhow::Context as _;
 use ipvm_ipld::unixfs::Stat;
 use ipvm_ipld::{Cid, Ipld, Limits, MAX_BLOCK_BYTES, cbor, cid_of, codec, unixfs};
 use ipvm_node::{FileRequest, Node, NodeError, Pin};
-use ipvm_ucan::{Delegation, Did, Invocation, Receipt};
+use ipvm_ucan::{Delegation, Did, DocumentCache, Invocation, Receipt};
 use ipvm_wasm::Interface;
 use ipvm_workflow::{Computation, Plan, Task};
 use std::convert::Infallible;
@@ -89,7 +91,7 @@ fn of_known(node: &Node, cid: Cid) -> anyhow::Result<Found> {
         return of_known_task(node, &cid);
     };
     if cid.codec() == codec::DAG_CBOR {
-        let mut found = of_value(cid, &block)?;
+        let mut found = of_value(cid, &block, &node.documents_with(&[], when::now())?)?;
         if found.kind == "workflow" {
             tasks_of(&node.plan(&cid)?, &mut found);
         }
@@ -152,7 +154,7 @@ fn of_known_task(node: &Node, cid: &Cid) -> anyhow::Result<Found> {
         args: asked.args,
         nonce: asked.nonce,
     };
-    let mut found = of_value(*cid, task.block()?.data())?;
+    let mut found = of_value(*cid, task.block()?.data(), &DocumentCache::default())?;
     found.fact("receipt", receipt.cid().to_string());
     Ok(found)
 }
@@ -199,7 +201,7 @@ fn of_file(context: &Context, path: &Path) -> anyhow::Result<Found> {
     }
     if is_list_or_map(&head) && head.len() <= MAX_BLOCK_BYTES {
         let cid = cid_of(codec::DAG_CBOR, &head);
-        if let Ok(found) = of_value(cid, &head) {
+        if let Ok(found) = of_value(cid, &head, &DocumentCache::default()) {
             return Ok(found);
         }
     }
@@ -260,7 +262,7 @@ fn of_workflow_file(context: &Context, path: &Path) -> anyhow::Result<Found> {
     };
     let prepared = context.writer()?.prepare(&request)?;
     let root = &prepared.plan.encoded().root;
-    let mut found = of_value(*root.cid(), root.data())?;
+    let mut found = of_value(*root.cid(), root.data(), &DocumentCache::default())?;
     found.fact("name", prepared.name.clone());
     tasks_of(&prepared.plan, &mut found);
     for (path, cid) in &prepared.inputs {
@@ -298,7 +300,7 @@ fn what(task: &Task) -> String {
 }
 
 /// What one DAG-CBOR block is.
-fn of_value(cid: Cid, bytes: &[u8]) -> anyhow::Result<Found> {
+fn of_value(cid: Cid, bytes: &[u8], keys: &DocumentCache) -> anyhow::Result<Found> {
     let value = cbor::decode(bytes, Limits::default()).with_context(|| format!("{cid}"))?;
     let mut found = Found {
         value: None,
@@ -306,7 +308,7 @@ fn of_value(cid: Cid, bytes: &[u8]) -> anyhow::Result<Found> {
     };
     found.in_full = true;
     if matches!(value, Ipld::List(_)) {
-        of_token(bytes, &mut found);
+        of_token(bytes, keys, &mut found);
     } else if let Ipld::Map(map) = &value {
         if ["v", "nonce", "tasks"]
             .iter()
@@ -342,16 +344,17 @@ fn is_chunk<'a>(mut values: impl ExactSizeIterator<Item = &'a Ipld>) -> bool {
     values.len() > 0 && values.all(has_task)
 }
 
-/// Recognises signed tokens and says whether the signature is right.
-fn of_token(bytes: &[u8], found: &mut Found) {
-    let signed = if let Ok(receipt) = Receipt::decode(bytes) {
+/// Recognises signed tokens and says whether the signature is right, with these keys.
+fn of_token(bytes: &[u8], keys: &DocumentCache, found: &mut Found) {
+    let now = when::now();
+    let signed_by = if let Ok(receipt) = Receipt::decode(bytes) {
         let payload = receipt.payload();
         found.is("receipt");
         found.who("executor", receipt.executor());
         found.fact("task", payload.ran.to_string());
         found.fact("result", value::shown(&payload.out.to_ipld()));
         found.fact("started", time(payload.meta.started));
-        receipt.verify_signature()
+        receipt.verify_signature_with(keys, now)
     } else if let Ok(delegation) = Delegation::decode(bytes) {
         let payload = delegation.payload();
         found.is("delegation");
@@ -375,7 +378,7 @@ fn of_token(bytes: &[u8], found: &mut Found) {
             "valid until",
             payload.exp.map_or_else(|| "no end".to_owned(), time),
         );
-        delegation.verify_signature()
+        delegation.verify_signature_with(keys, now)
     } else if let Ok(invocation) = Invocation::decode(bytes) {
         let payload = invocation.payload();
         found.is("invocation");
@@ -392,14 +395,11 @@ fn of_token(bytes: &[u8], found: &mut Found) {
             "valid until",
             payload.exp.map_or_else(|| "no end".to_owned(), time),
         );
-        invocation.verify_signature()
+        invocation.verify_signature_with(keys, now)
     } else {
         return;
     };
-    found.fact(
-        "signature",
-        signed.map_or_else(|error| format!("WRONG: {error}"), |()| "right".to_owned()),
-    );
+    found.fact("signature", signed(signed_by));
 }
 
 impl Found {

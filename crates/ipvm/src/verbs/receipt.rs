@@ -364,7 +364,14 @@ fn verify(context: &mut Context, one: &OneReceipt) -> anyhow::Result<Code> {
         if let Some(again) = &verified.again {
             row("recomputed", value::shown(&again.out.to_ipld()));
         }
-        row("signature", paint.good("right"));
+        let signature = match verified.is_signed_now {
+            true => paint.good("right"),
+            false => {
+                "right when it came; by now its executor's document is too old or names other keys"
+                    .to_owned()
+            }
+        };
+        row("signature", signature);
         let authority = People::of(&node)?.in_text(&verified.authority);
         row("authority", clean(&authority).into_owned());
         table.write(out)?;

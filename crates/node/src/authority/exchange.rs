@@ -54,6 +54,16 @@ pub struct Taken {
     pub requests: usize,
 }
 
+/// With what the receipts of a file are judged.
+struct Taking<'a> {
+    /// The invocations of the file, whose signatures are right.
+    asked: HashMap<Cid, &'a Invocation>,
+    /// An executor whose receipts are to count.
+    accept: Option<&'a Did>,
+    keys: &'a DocumentCache,
+    at: i64,
+}
+
 impl TokenFile {
     /// Reads a container or a token.
     ///
@@ -128,8 +138,14 @@ impl Node {
         let revocations = self.verified(file, &keys, at)?;
         let mut batch = Batch::new();
         let mut taken = Taken::default();
+        let taking = Taking {
+            asked,
+            accept,
+            keys: &keys,
+            at,
+        };
         for receipt in &file.receipts {
-            self.take_receipt(receipt, &asked, accept, &mut batch, &mut taken, at)?;
+            self.take_receipt(receipt, &taking, &mut batch, &mut taken)?;
         }
         let total = file.delegations.len() + revocations.len();
         let (delegations, revoked) =
@@ -172,44 +188,28 @@ impl Node {
     fn take_receipt(
         &self,
         receipt: &Receipt,
-        asked: &HashMap<Cid, &Invocation>,
-        accept: Option<&Did>,
+        taking: &Taking<'_>,
         batch: &mut Batch,
         taken: &mut Taken,
-        at: i64,
     ) -> Result<(), NodeError> {
+        let Taking {
+            asked,
+            accept,
+            keys,
+            at,
+        } = taking;
         let (cid, payload) = (receipt.cid(), receipt.payload());
         receipt
-            .verify_signature()
+            .verify_signature_with(*keys, *at)
             .map_err(|error| signature(cid, "receipt", &error))?;
-        let about = |invocation: &Invocation| {
-            invocation
-                .payload()
-                .task()
-                .is_ok_and(|task| task == payload.ran)
-        };
         let answered = asked.get(&payload.meta.inv).copied();
-        let is_answer = match answered {
-            Some(invocation) => about(invocation),
-            None => {
-                let here = self.block(&payload.meta.inv)?;
-                let here = here.and_then(|bytes| Invocation::decode(&bytes).ok());
-                here.as_ref().is_some_and(about)
-            }
-        };
-        if !is_answer {
-            let message = format!(
-                "the receipt {cid} came without the invocation of its task, {}",
-                payload.meta.inv
-            );
-            return Err(refuse(Kind::UnavailableProof, "inv", message).into());
-        }
+        self.require_invocation(receipt, answered)?;
         if let Some(invocation) = answered {
             batch.block(token(invocation.bytes()));
         }
         let executor = receipt.executor();
         let is_known = self.store().receipt(&cid)?.is_some();
-        let is_accepted = accept == Some(executor);
+        let is_accepted = *accept == Some(executor);
         if self.is_own_agent(executor)? {
             // Signed here: it counts anyway.
             if executor != self.agent() && !is_known && !is_accepted {
@@ -220,7 +220,7 @@ impl Node {
                 return Err(refuse(Kind::InvalidClaim, "iss", message).into());
             }
         } else if self.was_assigned(receipt, asked)? || is_accepted {
-            batch.accept(cid, at);
+            batch.accept(cid, *at);
             taken.accepted += 1;
         } else {
             taken.strangers += 1;
@@ -238,6 +238,36 @@ impl Node {
         });
         taken.receipts += 1;
         Ok(())
+    }
+
+    /// Requires that the invocation of a receipt's own task came along, or is here.
+    fn require_invocation(
+        &self,
+        receipt: &Receipt,
+        brought: Option<&Invocation>,
+    ) -> Result<(), NodeError> {
+        let payload = receipt.payload();
+        let about = |invocation: &Invocation| {
+            let task = invocation.payload().task();
+            task.is_ok_and(|task| task == payload.ran)
+        };
+        let is_answer = match brought {
+            Some(invocation) => about(invocation),
+            None => {
+                let here = self.block(&payload.meta.inv)?;
+                let here = here.and_then(|bytes| Invocation::decode(&bytes).ok());
+                here.as_ref().is_some_and(about)
+            }
+        };
+        if is_answer {
+            return Ok(());
+        }
+        let message = format!(
+            "the receipt {} came without the invocation of its task, {}",
+            receipt.cid(),
+            payload.meta.inv
+        );
+        Err(refuse(Kind::UnavailableProof, "inv", message).into())
     }
 
     /// Whether somebody of this home asked this executor for this task, by a request that came along and is signed. A key

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipvm_ipld::fields::{Fields, as_link};
 use ipvm_ipld::{Cid, Ipld, cbor};
-use ipvm_store::PinKind;
+use ipvm_store::{Batch, PinKind};
 use ipvm_ucan::promise::Branch;
 use ipvm_ucan::{Container, Did, Kind, Outcome, Receipt, Wanted, find_chain};
 use ipvm_wasm::Cancel;
@@ -14,6 +14,7 @@ use ipvm_workflow::{ASKED, Plan, WASM_RUN};
 
 pub use super::readable::Brought;
 
+use super::documents::Document;
 use super::gate::{Admitted, conditions_in, conditions_of, refuse, request_of, tokens_of};
 use super::limits::{Bounds, Budget};
 use super::mandate::{Mandate, Warrant};
@@ -38,6 +39,8 @@ pub struct Foreign<'a> {
     pub tokens: &'a [u8],
     /// A CAR file with the content that it names, if any came along.
     pub content: Option<&'a Path>,
+    /// DID documents of principals in it: kept once it is let in, as if they were imported.
+    pub documents: &'a [Document],
 }
 
 /// What came of a request.
@@ -71,7 +74,12 @@ impl Node {
     ) -> Result<Answer, NodeError> {
         let at = self.now();
         let (invocation, pool) = request_of(tokens_of(request.tokens)?)?;
-        let admitted = self.admit_request(invocation, pool, at)?;
+        let keys = self.documents_with(request.documents, at)?;
+        let admitted = self.admit_request(invocation, pool, (at, &keys))?;
+        if !request.documents.is_empty() {
+            // What is done for a did:web is checked again later, by what is known then.
+            self.keep(&[], &[], request.documents, Batch::new())?;
+        }
         let mut desk = Desk {
             node: self,
             admitted,

@@ -4,8 +4,8 @@ use ipvm_ipld::{Cid, Ipld};
 use ipvm_store::Role;
 use ipvm_ucan::admission::{self, Scope, Work};
 use ipvm_ucan::{
-    Capability, Container, ContainerError, Context, Did, Invocation, Kind, MemoryStore, Policy,
-    Refusal, Token, Versions, Wanted, find_chain,
+    Capability, Container, ContainerError, Context, Did, DocumentCache, Invocation, Kind,
+    MemoryStore, Policy, Refusal, Token, Versions, Wanted, find_chain,
 };
 use ipvm_workflow::{Class, Task, class_of};
 
@@ -121,12 +121,12 @@ pub(crate) fn request_of(tokens: Vec<Token>) -> Result<(Invocation, MemoryStore)
 
 impl Node {
     /// Lets a request in, or not. Reads nothing but the request, the delegations that came with it, and what this home
-    /// knows of revocations.
+    /// knows of revocations; with the keys that are known at a time.
     pub(crate) fn admit_request(
         &self,
         invocation: Invocation,
         pool: MemoryStore,
-        at: i64,
+        (at, keys): (i64, &DocumentCache),
     ) -> Result<Admitted, NodeError> {
         let payload = invocation.payload();
         self.require_current(&payload.iss)?;
@@ -142,7 +142,7 @@ impl Node {
         };
         let scope = scope_of(&pool, payload.prf.iter());
         let admitted = self.with_known(|known| {
-            let context = known.context(at);
+            let context = known.context(at).resolver(keys);
             Ok(admission::admit(
                 &invocation,
                 &scope,

@@ -138,13 +138,12 @@ impl Known {
 
     /// Whether an issuer at or above a delegation revoked it, whichever way one looks up from it, as far as that is known.
     fn is_revoked(&self, delegation: &Delegation) -> bool {
-        let revokers = self.revocations.of(&delegation.cid());
-        let by_revoker = |link: &Delegation| {
-            let mut all = revokers.iter();
-            all.any(|(by, _)| *by == link.payload().iss)
+        let Some(revokers) = self.revocations.of(&delegation.cid()) else {
+            return false;
         };
-        if revokers.is_empty() || by_revoker(delegation) {
-            return !revokers.is_empty();
+        let by_revoker = |link: &Delegation| revokers.contains_key(&link.payload().iss);
+        if by_revoker(delegation) {
+            return true;
         }
         let none = MemoryStore::default();
         path_of(self, &none, delegation, &by_revoker).is_none()
@@ -264,7 +263,7 @@ impl Node {
         for revocation in revocations {
             let payload = revocation.revocation().payload();
             let known_by = known.revocations.of(&payload.revoke);
-            if !known_by.iter().any(|(by, _)| *by == payload.revoker) {
+            if known_by.is_none_or(|known| !known.contains_key(&payload.revoker)) {
                 taken.push(revocation);
             }
         }

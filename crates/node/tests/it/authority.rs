@@ -91,6 +91,7 @@ fn execute(node: &Node, container: &Container) -> Result<Answer, Box<NodeError>>
     let request = Foreign {
         tokens: &bytes,
         content: None,
+        documents: &[],
     };
     let done = node.execute_request(&request, &Cancel::new(), &mut |_: Progress<'_>| ());
     done.map_err(Box::new)
@@ -272,6 +273,7 @@ fn a_workflow_of_another_runs_on_what_came_along() {
         let request = Foreign {
             tokens: bytes,
             content: Some(&car),
+            documents: &[],
         };
         let done = alice.execute_request(&request, &Cancel::new(), &mut |_: Progress<'_>| ());
         done.map_err(Box::new)
@@ -281,8 +283,9 @@ fn a_workflow_of_another_runs_on_what_came_along() {
     assert_eq!(refused, Kind::MatchError);
     assert!(message.contains("200000 fuel"), "{message}");
     // Without Bob's word that Alice's machine may act for him.
-    let error = run_it(&request(200_000, vec![])).unwrap_err();
-    assert!(matches!(*error, NodeError::NoChain(_)), "{error}");
+    let (refused, message) = kind(run_it(&request(200_000, vec![])));
+    assert_eq!(refused, Kind::InvalidClaim);
+    assert!(message.contains("no delegations lead"), "{message}");
     assert!(alice.runs(9).unwrap().is_empty(), "nothing was begun");
     let answer = run_it(&request(200_000, vec![deputy.delegation])).unwrap();
     assert_eq!((answer.status, answer.receipts.len()), (RunState::Ok, 2));

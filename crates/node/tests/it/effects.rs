@@ -551,6 +551,7 @@ fn a_task_that_others_ask_for_is_done_once() {
         let request = Foreign {
             tokens,
             content: None,
+            documents: &[],
         };
         alice
             .execute_request(&request, &Cancel::new(), &mut |_| ())

@@ -213,6 +213,7 @@ fn answer(node: &Node, asker: &Node, cmd: &str, key: &str, link: Cid) -> (Kind, 
     let foreign = Foreign {
         tokens: &tokens,
         content: None,
+        documents: &[],
     };
     let done = node.execute_request(&foreign, &Cancel::new(), &mut |_: Progress<'_>| ());
     match done {

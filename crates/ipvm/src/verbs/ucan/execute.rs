@@ -26,15 +26,18 @@ pub(super) fn execute(context: &mut Context, verb: &Ucan) -> anyhow::Result<Code
         result,
         output,
         wait,
+        did_document,
         json,
     } = verb
     else {
         return Ok(Code::Usage);
     };
     let bytes = io::read(file)?;
+    let documents = io::documents(did_document)?;
     let request = Foreign {
         tokens: &bytes,
         content: content.as_deref(),
+        documents: &documents,
     };
     let (node, done) = carry_out(context, &request, *wait)?;
     let answer = match done {
@@ -44,19 +47,20 @@ pub(super) fn execute(context: &mut Context, verb: &Ucan) -> anyhow::Result<Code
         }
         done => done?,
     };
-    match result {
-        Some(_) if answer.content.is_empty() => {
-            context.note("no CAR file is written: the receipt holds the whole result")
-        }
-        Some(path) => write_content(&node, &answer.content, path)?,
-        None => {}
-    }
     tell(context, &node, &answer, result.is_some())?;
     if *json {
         write_json(context, &answer)?;
     }
     if !answer.container.is_empty() && (!*json || output.is_some()) {
         io::write(context, &answer.container, output.as_deref())?;
+    }
+    // Last: whatever becomes of the content, the answer is there.
+    match result {
+        Some(_) if answer.content.is_empty() => {
+            context.note("no CAR file is written: the receipt holds the whole result")
+        }
+        Some(path) => write_content(&node, &answer.content, path)?,
+        None => {}
     }
     Ok(match answer.status {
         RunState::Ok => Code::Done,

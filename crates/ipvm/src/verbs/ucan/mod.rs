@@ -7,6 +7,8 @@ mod io;
 mod keep;
 mod verify;
 
+pub(super) use inspect::signed;
+
 use crate::cli::Ucan;
 use crate::context::Context;
 use crate::fault::Code;
