@@ -13,6 +13,10 @@ use ipvm_ipld::{Cid, cid_of, codec, links};
 use rusqlite::{Connection, Row, params};
 
 const READING: &str = "reading the journal of effects";
+/// The key under which a subject's last version is counted. Keys of values are not empty.
+const COUNT: &str = "";
+/// What stands under it: null in DAG-CBOR.
+const NOTHING: &[u8] = &[0xf6];
 
 /// Carries out changes in an open transaction.
 pub(crate) fn change(conn: &Connection, changes: &[JournalChange]) -> rusqlite::Result<()> {
@@ -46,21 +50,17 @@ fn one(conn: &Connection, change: &JournalChange) -> rusqlite::Result<()> {
             "INSERT INTO recipe(run, cid) VALUES(?1, ?2) ON CONFLICT DO UPDATE SET cid = excluded.cid",
             params![recipe.run.0, recipe.cid.to_bytes()],
         ),
-        JournalChange::Put(value) => run(
-            "INSERT INTO kv(subject, key, version, value, sum) VALUES(?1, ?2, ?3, ?4, ?5)
-                ON CONFLICT DO UPDATE SET version = excluded.version, value = excluded.value, sum = excluded.sum",
-            params![
-                value.subject,
-                value.key,
-                value.version,
-                value.value,
-                value_guard(value)
-            ],
-        ),
-        JournalChange::Remove { subject, key } => run(
-            "DELETE FROM kv WHERE subject = ?1 AND key = ?2",
-            params![subject, key],
-        ),
+        JournalChange::Put(value) => {
+            put(conn, value)?;
+            count(conn, &value.subject, value.version)
+        }
+        JournalChange::Remove { subject, key } => {
+            count(conn, subject, 0)?;
+            run(
+                "DELETE FROM kv WHERE subject = ?1 AND key = ?2",
+                params![subject, key],
+            )
+        }
         JournalChange::Set(setting) => run(
             "INSERT INTO setting(name, since, value, sum) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE
                 SET since = excluded.since, value = excluded.value, sum = excluded.sum",
@@ -73,6 +73,42 @@ fn one(conn: &Connection, change: &JournalChange) -> rusqlite::Result<()> {
         ),
         JournalChange::Unset(name) => run("DELETE FROM setting WHERE name = ?1", params![name]),
     }
+}
+
+fn put(conn: &Connection, value: &Value) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO kv(subject, key, version, value, sum) VALUES(?1, ?2, ?3, ?4, ?5)
+            ON CONFLICT DO UPDATE SET version = excluded.version, value = excluded.value, sum = excluded.sum";
+    let values = params![
+        value.subject,
+        value.key,
+        value.version,
+        value.value,
+        value_guard(value)
+    ];
+    conn.prepare_cached(sql)?.execute(values).map(drop)
+}
+
+/// Counts up to a version, or to the highest one of a subject whose versions are not counted yet. The count outlives every
+/// key, so that no version comes back.
+fn count(conn: &Connection, subject: &str, version: i64) -> rusqlite::Result<()> {
+    let number = |sql: &str| {
+        let mut read = conn.prepare_cached(sql)?;
+        read.query_row(params![subject], |row| row.get::<_, Option<i64>>(0))
+    };
+    let counted = number("SELECT max(version) FROM kv WHERE subject = ?1 AND key = ''")?;
+    let counted = match counted {
+        Some(counted) => counted,
+        None => number("SELECT max(version) FROM kv WHERE subject = ?1")?.unwrap_or_default(),
+    };
+    put(
+        conn,
+        &Value {
+            subject: subject.to_owned(),
+            key: COUNT.to_owned(),
+            version: counted.max(version),
+            value: NOTHING.to_vec(),
+        },
+    )
 }
 
 fn guard(intent: &Intent) -> Vec<u8> {
@@ -152,6 +188,19 @@ impl Store {
             .transpose()
     }
 
+    /// The highest version that any key of a subject has had; 0 if there was none. The next change has a higher one.
+    ///
+    /// # Errors
+    /// As [`Store::intent`].
+    pub fn last_version(&self, subject: &str) -> Result<i64, StoreError> {
+        if let Some(count) = self.value(subject, COUNT)? {
+            return Ok(count.version);
+        }
+        let sql = "SELECT max(version) FROM kv WHERE subject = ?1";
+        let rows = self.journal_rows(sql, params![subject], |row| row.get::<_, Option<i64>>(0))?;
+        Ok(rows.into_iter().flatten().next().unwrap_or_default())
+    }
+
     /// A subject's keys that begin with `prefix`, in byte order: at most `limit`, after `after`.
     ///
     /// # Errors
@@ -164,7 +213,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<String>, StoreError> {
         let sql =
-            "SELECT key FROM kv WHERE subject = ?1 AND substr(key, 1, length(?2)) = ?2 AND key > ?3
+            "SELECT key FROM kv WHERE subject = ?1 AND key <> '' AND substr(key, 1, length(?2)) = ?2 AND key > ?3
             ORDER BY key LIMIT ?4";
         let limit = limit.min(PAGE_ROWS_MAX) as i64;
         self.journal_rows(sql, params![subject, prefix, after, limit], |row| {

@@ -121,7 +121,7 @@ const LAYOUT_4: &str = "";
 /// Layout 5: effects.
 ///
 /// `intent`: tasks that are about to be done, or of which it is not known whether they were. `recipe`: what a run was made
-/// of. `kv`: values that subjects keep. `setting`: which account serves whom, sealed. `sum` guards a row.
+/// of. `kv`: values that subjects keep, and under the empty key the highest version that a subject's keys have had. `setting`: which account serves whom, sealed. `sum` guards a row.
 const LAYOUT_5: &str = "
 CREATE TABLE intent(task BLOB PRIMARY KEY, run INTEGER NOT NULL, idx INTEGER NOT NULL, since INTEGER NOT NULL,
     account TEXT, doubt TEXT, sum BLOB NOT NULL) STRICT, WITHOUT ROWID;

@@ -382,9 +382,9 @@ pub struct Recipe {
 pub struct Value {
     /// Whose it is, as text.
     pub subject: String,
-    /// Its key.
+    /// Its key; not empty.
     pub key: String,
-    /// Grows with every change.
+    /// Grows with every change of any key of the subject, and is never used again, not after a removal either.
     pub version: i64,
     /// The value's bytes.
     pub value: Vec<u8>,

@@ -117,7 +117,7 @@ fn what_the_document_on_effects_shows_comes_out() {
     err(
         "ipvm run count.yaml --again",
         0,
-        "\"visits\" has version 1, not 0",
+        "\"visits\" has version 4, not 0",
     );
     let mails = reader.mail.mails();
     assert_eq!(mails.len(), 2);

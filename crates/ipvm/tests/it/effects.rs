@@ -550,6 +550,13 @@ fn effects_of_this_home_do_what_they_say() {
         "tasks:\n  n: { cmd: /kv/delete, args: { key: n, version: 2 } }\n",
     );
     assert_eq!(gone["outputs"]["n"], json!({"version": 2}));
+    // Whoever saw 20 as version 2 must not take another value for it, however often the key was deleted.
+    let sets = "tasks:\n  n: { cmd: /kv/set, args: { key: n, value: 40, version: 0 } }\n";
+    let new = site.run(0, sets);
+    assert_eq!(new["outputs"]["n"], json!({"version": 3}));
+    let stale = site.run(1, &format!("tasks:\n  n: {}\n", set(21, 2)));
+    assert_eq!(stale["tasks"]["n"]["out"]["error"]["version"], 3);
+    site.run(0, "tasks:\n  n: { cmd: /kv/delete, args: { key: n } }\n");
     let before = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap();

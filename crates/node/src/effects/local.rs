@@ -243,9 +243,11 @@ impl Local<'_> {
                 bytes.len()
             )));
         }
-        let version = self.expect(&key, expected)? + 1;
+        self.expect(&key, expected)?;
+        let subject = self.subject.to_string();
+        let version = self.node.store().last_version(&subject)? + 1;
         self.batch.put(Value {
-            subject: self.subject.to_string(),
+            subject,
             key,
             version,
             value: bytes,

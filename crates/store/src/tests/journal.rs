@@ -118,6 +118,52 @@ fn values_and_settings_are_replaced_and_removed() {
     assert_eq!(store.settings().unwrap(), []);
 }
 
+/// Without this, whoever saw a value before it was removed could take another one for it.
+#[test]
+fn a_version_never_comes_back() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path(), keys_of).unwrap();
+    let last = |store: &Store| store.last_version("did:key:a").unwrap();
+    assert_eq!(last(&store), 0);
+    commit(&store, |batch| {
+        batch.put(value("b", 1, b"x")).put(value("c", 2, b"x"));
+    });
+    commit(&store, |batch| {
+        batch.remove("did:key:a".to_owned(), "c".to_owned());
+        batch.remove("did:key:a".to_owned(), "b".to_owned());
+    });
+    assert_eq!(last(&store), 2);
+    assert_eq!(store.value_keys("did:key:a", "", "", 9).unwrap(), [""; 0]);
+    drop(store);
+    let store = Store::open(home.path(), keys_of).unwrap();
+    assert_eq!(last(&store), 2);
+    assert_eq!(store.last_version("did:key:b").unwrap(), 0);
+    assert_eq!(store.verify(&mut |_| ()).unwrap().damage, 0);
+}
+
+/// A home of an earlier build has values and no count.
+#[test]
+fn versions_are_counted_from_those_that_there_are() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path(), keys_of).unwrap();
+    commit(&store, |batch| {
+        batch.put(value("b", 7, b"x")).put(value("c", 2, b"x"));
+    });
+    drop(store);
+    let conn = Connection::open(home.path().join("store").join("main.db")).unwrap();
+    assert_eq!(
+        conn.execute("DELETE FROM kv WHERE key = ''", []).unwrap(),
+        1
+    );
+    drop(conn);
+    let store = Store::open(home.path(), keys_of).unwrap();
+    assert_eq!(store.last_version("did:key:a").unwrap(), 7);
+    commit(&store, |batch| {
+        batch.remove("did:key:a".to_owned(), "b".to_owned());
+    });
+    assert_eq!(store.last_version("did:key:a").unwrap(), 7);
+}
+
 #[test]
 fn a_changed_row_is_an_error_and_never_an_answer() {
     let changes = [
