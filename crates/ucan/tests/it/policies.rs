@@ -292,6 +292,7 @@ fn limits() {
         format!(r#"[["and",{}],["or",{}]]"#, many(half), many(rest))
     };
     assert!(!policy(&halves(0)).is_empty());
+    assert!(Policy::none().is_empty());
     assert_eq!(refused(&halves(1)), PolicyError::TooMany);
     // What is put together in memory has the same limits.
     let leaf = policy(&many(1)).statements()[0].clone();

@@ -164,6 +164,7 @@ proptest! {
             if let Ok(other) = other.parse::<Did>() {
                 prop_assert_eq!(other == did, other.to_string() == text);
                 prop_assert_eq!(other.key() == did.key(), other.to_string() == text);
+                prop_assert_eq!(other.partial_cmp(&did), other.as_str().partial_cmp(did.as_str()));
             }
         }
     }
