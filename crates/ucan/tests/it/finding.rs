@@ -152,6 +152,27 @@ fn each_principal_is_looked_at_once() {
     );
 }
 
+/// Without it, a store that gives what it was not asked for would have a chain found that leads nowhere.
+#[test]
+fn a_store_that_gives_too_much() {
+    struct All(Vec<Delegation>);
+    impl DelegationStore for All {
+        fn delegations(&self, _: &Did, _: &Did) -> Vec<Delegation> {
+            self.0.clone()
+        }
+    }
+    let about_another = DelegationPayload {
+        sub: Some(key(2).did().clone()),
+        ..link(0, 1)
+    };
+    for useless in [link(0, 5), about_another] {
+        let refusal = find(&All(sign(vec![useless.clone()])), 1, &Context::at(NOW));
+        assert!(matches!(refusal, Err(NoChain::None { .. })));
+        let found = find(&All(sign(vec![useless, link(0, 1)])), 1, &Context::at(NOW));
+        assert_eq!(found.unwrap()[0].payload().aud, *key(1).did());
+    }
+}
+
 /// Without it, two who gave each other a right would keep a search busy until it is given up.
 #[test]
 fn a_search_does_not_go_in_a_circle() {

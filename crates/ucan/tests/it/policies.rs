@@ -460,10 +460,34 @@ fn the_short_form() {
         (".a == 1 and", "line 1, column 12: expected a selector"),
         (".ü == \"", "line 1, column 7: not a value"),
         (".a..b == 1", "line 1, column 4: two dots"),
+        ("not_a == 1", "line 1, column 1: expected a selector"),
+        ("nota == 1", "line 1, column 1: expected a selector"),
+        ("uri ==", "line 1, column 1: expected a selector"),
     ] {
         let error = text.parse::<Policy>().unwrap_err().to_string();
         assert!(error.starts_with(expected), "{text:?}: {error}");
     }
+    for (text, found) in [
+        (
+            "a_rather_long_word_there == 1",
+            r#"but found "a_rather_long_word_t""#,
+        ),
+        (".a ", "but found the end"),
+    ] {
+        let error = text.parse::<Policy>().unwrap_err().to_string();
+        assert!(error.contains(found), "{text:?}: {error}");
+    }
+    // Parentheses make no statements, and are counted all the same, those that are open.
+    let nested = |n: usize| format!("{}.a == 1{}", "(".repeat(n), ")".repeat(n)).parse::<Policy>();
+    nested(127).unwrap();
+    let error = nested(128).unwrap_err().to_string();
+    assert!(error.contains("nested deeper than 128 levels"), "{error}");
+    let beside = vec!["(.a == 1)"; 500].join(" and ");
+    assert_eq!(beside.parse::<Policy>().unwrap().statements().len(), 1);
+    let long = |bytes: usize| format!(".a == 1{}", " ".repeat(bytes - 7)).parse::<Policy>();
+    long(65_536).unwrap();
+    let error = long(65_537).unwrap_err().to_string();
+    assert!(error.contains("longer than 65536 bytes"), "{error}");
     let deep = format!("{}.a == 1", "(".repeat(100_000));
     assert!(deep.parse::<Policy>().is_err());
     let deep = format!("{}.a == 1", "not ".repeat(10_000));

@@ -116,6 +116,29 @@ fn tokens_of_both_kinds_and_all_sizes() {
     assert!(matches!(error, Malformed::Tag { .. }), "{error}");
 }
 
+/// Without it, something could be signed that nobody reads, since it is nested too deep.
+#[test]
+fn depth_of_what_is_signed() {
+    let list = |inner: Ipld| Ipld::List(vec![inner]);
+    let map = |inner: Ipld| Ipld::Map([("x".to_owned(), inner)].into());
+    // Around a value in meta are meta, the payload, what is signed, and the token.
+    let most = MAX_DEPTH - 4;
+    for wrap in [&list as &dyn Fn(Ipld) -> Ipld, &map] {
+        let sign = |levels: usize| {
+            let value = (1..levels).fold(Ipld::Null, |inner, _| wrap(inner));
+            let payload = DelegationPayload {
+                meta: Some([("x".to_owned(), value)].into()),
+                ..delegation_payload()
+            };
+            Delegation::sign(&alice(), payload)
+        };
+        Delegation::decode(sign(most).unwrap().bytes()).unwrap();
+        let error = sign(most + 1).unwrap_err();
+        let expected = EncodeError::Encoding(cbor::EncodeError::TooDeep);
+        assert_eq!(error, expected);
+    }
+}
+
 /// Without it, a container that was written could not be read, or one of endless tokens would be.
 #[test]
 fn containers() {
