@@ -539,7 +539,8 @@ pub(crate) enum Store {
     ///
     /// Kept are the runs with everything they used and made, what is pinned, and every receipt that may answer later
     /// work: what was computed once is not computed again. With --keep or --keep-runs, older finished runs go, and with
-    /// them the receipts that nothing kept refers to. Unfinished runs are always kept.
+    /// them the receipts that nothing kept refers to; those that changed the world are done anew with `run --again` only.
+    /// Unfinished runs are always kept.
     #[command(after_help = "\
 Examples:
   ipvm store gc --dry-run

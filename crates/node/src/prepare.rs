@@ -149,7 +149,8 @@ impl Node {
     }
 
     /// The nonce of the run that a file with effects asks for: that of its latest run while there is something left to do
-    /// in it, or if it changed the world and no new run is asked for; else a new one.
+    /// in it, or if it changed the world and no new run is asked for; else a new one. Of a run that changed the world and was
+    /// dropped since, there is nothing left to show, and it is not done anew unasked.
     fn run_nonce(&self, recipe: &Plan, secret: &Secret, again: bool) -> Result<Nonce, NodeError> {
         let draw = || {
             let mut nonce = [0; NONCE_BYTES];
@@ -158,7 +159,15 @@ impl Node {
         };
         let name = self.kept_name(&recipe.cid(), secret)?;
         let latest = self.store().latest_of_recipe(&name)?;
+        let has_run = latest.is_some();
         let latest = latest.map(|id| self.store().run(id)).transpose()?.flatten();
+        let writes = (0..recipe.len() as u32).any(|step| recipe.class(step).writes());
+        if has_run && latest.is_none() && writes && !again {
+            return Err(NodeError::Name(
+                "this file has been run with the same inputs, and `ipvm store gc` has dropped the record of what it did;                  to do all of it anew, run it with `--again`"
+                    .into(),
+            ));
+        }
         if again
             && latest
                 .as_ref()
@@ -174,7 +183,6 @@ impl Node {
             return draw();
         };
         let is_over = matches!(run.status, RunStatus::Ok | RunStatus::Error);
-        let writes = (0..recipe.len() as u32).any(|step| recipe.class(step).writes());
         if is_over && !writes {
             return draw();
         }

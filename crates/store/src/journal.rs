@@ -162,7 +162,7 @@ impl Store {
         rows.into_iter().map(|row| self.whole(row)).collect()
     }
 
-    /// The newest run that was made of a recipe.
+    /// The newest run that was made of a recipe. A collection may have dropped it; then its name is all that is left.
     ///
     /// # Errors
     /// What the system said.

@@ -50,7 +50,7 @@ impl<'s> Sweep<'s> {
         whole().at(self.store.main.path(), DELETING)
     }
 
-    /// Drops runs with their steps.
+    /// Drops runs with their steps. Of the runs of a recipe, the newest leaves its name: that there was one is not forgotten.
     pub(crate) fn runs(&mut self, dropped: &IdSet) -> Result<(), StoreError> {
         if self.dry_run {
             return Ok(());
@@ -75,7 +75,10 @@ impl<'s> Sweep<'s> {
             after = *last;
             self.transaction(|conn| {
                 let mut steps = conn.prepare_cached("DELETE FROM step WHERE run = ?1")?;
-                let mut recipe = conn.prepare_cached("DELETE FROM recipe WHERE run = ?1")?;
+                let mut recipe = conn.prepare_cached(
+                    "DELETE FROM recipe WHERE run = ?1 AND EXISTS
+                        (SELECT 1 FROM recipe AS newer WHERE newer.cid = recipe.cid AND newer.run > recipe.run)",
+                )?;
                 let mut run = conn.prepare_cached("DELETE FROM run WHERE id = ?1")?;
                 for id in &ids {
                     steps.execute([id])?;

@@ -2,8 +2,9 @@
 //! result that was given up could be answered with a hole in it.
 
 use crate::home::Home;
+use ipvm_testkit::web::Web;
 use ipvm_testkit::{CALC, component};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const MIB: usize = 1 << 20;
 /// Smallest limit, in bytes.
@@ -173,6 +174,47 @@ fn old_runs_go_with_what_only_they_need() {
     home.run(&["store", "gc", "--keep", "soon"])
         .code(2)
         .says("30d");
+}
+
+/// A home is cleaned up by a timer, and the same command given by another: without this, it would create or send anew what
+/// nobody asked for twice.
+#[test]
+fn what_a_dropped_run_did_is_not_done_anew_unless_that_is_said() {
+    let (home, web) = (Home::new(), Web::start());
+    let at = web.address();
+    home.ok(&["provider", "add", "local", "http", "--allow-private", &at]);
+    let write = |file: &str, command: &str| {
+        let rest = if command == "create" { ", body: x" } else { "" };
+        let text = format!(
+            "ipvm: \"0.2\"\ntasks:\n  t: {{ cmd: /crud/{command}, args: {{ uri: \"http://{at}/page\"{rest} }} }}\n"
+        );
+        home.file(file, text);
+    };
+    write("made.yaml", "create");
+    write("read.yaml", "read");
+    let posts = || {
+        let lines = web.lines();
+        lines.iter().filter(|line| *line == "POST /page").count()
+    };
+    for again in [&["run", "made.yaml"][..], &["run", "made.yaml", "--again"]] {
+        home.ok(again);
+    }
+    home.ok(&["run", "read.yaml"]);
+    for _ in 0..2 {
+        home.ok(&["store", "gc", "--keep-runs", "0"]);
+        let refused = home.run(&["run", "made.yaml"]).code(2);
+        refused.says("`ipvm store gc`").says("--again");
+        assert_eq!(posts(), 2);
+    }
+    let runs = home.json(&["workflow", "list", "--json"]);
+    assert_eq!(runs.as_array().unwrap().len(), 0);
+    // What only asks is asked anew, as ever.
+    assert_eq!(home.json(&["run", "read.yaml", "--json"])["executed"], 1);
+    let run = ["run", "made.yaml", "--json"];
+    let again = home.json(&[&run[..], &["--again"]].concat());
+    assert_eq!((&again["executed"], posts()), (&json!(1), 3));
+    assert_eq!((&home.json(&run)["executed"], posts()), (&json!(0), 3));
+    home.ok(&["store", "verify"]);
 }
 
 #[test]

@@ -202,20 +202,22 @@ fn a_collection_keeps_runs_in_doubt_and_what_values_link_to() {
     let mut store = Store::open(home.path(), keys_of).unwrap();
     let content = ipvm_ipld::Block::new(ipvm_ipld::codec::RAW, b"kept".to_vec());
     let link = ipvm_ipld::Ipld::Link(*content.cid());
-    let ids: Vec<RunId> = (0..4).map(|_| store.new_run_id()).collect();
+    let ids: Vec<RunId> = (0..5).map(|_| store.new_run_id()).collect();
     commit(&store, |batch| {
         batch.block(content.clone());
         batch.put(value("a", 1, &ipvm_ipld::cbor::encode(&link).unwrap()));
         for (n, id) in ids.iter().enumerate() {
             batch.run(run(*id, n as u64)).recipe(Recipe {
                 run: *id,
-                cid: named(n as u64),
+                // The last two are of one.
+                cid: named(n.min(2) as u64),
             });
         }
         batch.intend(intent(1, ids[0].0, None));
         let statuses = [
             RunStatus::Error,
             RunStatus::InDoubt,
+            RunStatus::Ok,
             RunStatus::Ok,
             RunStatus::Ok,
         ];
@@ -235,7 +237,21 @@ fn a_collection_keeps_runs_in_doubt_and_what_values_link_to() {
     store.gc(&options, &Text, &mut |_, _| ()).unwrap();
     let left = store.runs(&crate::RunFilter::All, None, 9).unwrap();
     let left: Vec<RunId> = left.iter().map(|run| run.id).collect();
-    assert_eq!(left, [ids[3], ids[1], ids[0]]);
+    assert_eq!(left, [ids[4], ids[1], ids[0]]);
     assert!(store.has(content.cid()).unwrap());
-    assert_eq!(store.latest_of_recipe(&named(2)).unwrap(), None);
+    let recipes = |home: &std::path::Path| -> i64 {
+        let conn = Connection::open(home.join("store").join("main.db")).unwrap();
+        let sql = "SELECT count(*) FROM recipe WHERE cid = ?1";
+        conn.query_row(sql, [named(2).to_bytes()], |row| row.get(0))
+            .unwrap()
+    };
+    assert_eq!(recipes(home.path()), 1, "the newest alone");
+    let all = GcOptions {
+        keep: Keep::Runs(0),
+        ..options
+    };
+    store.gc(&all, &Text, &mut |_, _| ()).unwrap();
+    assert_eq!(store.run(ids[4]).unwrap(), None);
+    let known = store.latest_of_recipe(&named(2)).unwrap();
+    assert_eq!(known, Some(ids[4]), "that there was one is not forgotten");
 }
