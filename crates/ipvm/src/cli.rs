@@ -3,7 +3,7 @@
 mod authority;
 pub(crate) mod provider;
 
-pub(crate) use authority::{KeyName, Name, Ucan};
+pub(crate) use authority::{KeyName, KeyType, Name, Ucan};
 pub(crate) use provider::Provider;
 
 use crate::units;
@@ -422,8 +422,13 @@ pub(crate) enum Doubt {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Key {
     /// Make the keys of a new home. Any other verb does so too, when it is the first.
-    #[command(after_help = "Example:\n  IPVM_HOME=~/work-home ipvm key new")]
+    #[command(
+        after_help = "Example:\n  IPVM_HOME=~/work-home ipvm key new\n  IPVM_HOME=~/work-home ipvm key new --type p256"
+    )]
     New {
+        /// Of which type both are.
+        #[arg(long = "type", value_name = "TYPE", value_enum, default_value_t = KeyType::Ed25519)]
+        key_type: KeyType,
         /// Print them as one JSON document.
         #[arg(long)]
         json: bool,
@@ -460,6 +465,9 @@ pub(crate) enum Key {
     Rotate {
         /// Which of the two.
         which: KeyName,
+        /// Of which type the new one is [default: that of the old one].
+        #[arg(long = "type", value_name = "TYPE", value_enum)]
+        key_type: Option<KeyType>,
         /// Print the old and the new principal as one JSON document.
         #[arg(long)]
         json: bool,

@@ -14,7 +14,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use ipvm_ucan::{Delegation, DelegationBuilder, Did, Keypair, NONCE_BYTES};
+use ipvm_ucan::{Algorithm, Delegation, DelegationBuilder, Did, Keypair, NONCE_BYTES};
 use zeroize::Zeroizing;
 
 use crate::NodeError;
@@ -31,6 +31,8 @@ pub(crate) const AGENT_DELEGATION: &str = "agent.dlg";
 pub(crate) const SEALING_KEY: &str = "sealing.key";
 /// Largest file of that name, in bytes.
 const MAX_SEALING_KEY: u64 = 1024;
+/// Most random secrets that are drawn for a key: of the curves, fewer than one in 2^32 is none.
+const MAX_DRAWS: u32 = 4;
 
 /// The folder of a home, whether or not it exists.
 #[derive(Clone, Debug)]
@@ -67,10 +69,14 @@ impl Home {
         Ok(())
     }
 
-    /// Reads the keys, making on a first start those that are missing.
+    /// Reads the keys, making on a first start those that are missing, of the type `create`.
     ///
     /// The delegation is written last: a start that was cut short is completed by the next one.
-    pub(crate) fn keys(&self, create: bool, ask: AskPassphrase) -> Result<Keys, NodeError> {
+    pub(crate) fn keys(
+        &self,
+        create: Option<Algorithm>,
+        ask: AskPassphrase,
+    ) -> Result<Keys, NodeError> {
         let owner = self.key(OWNER_KEY, create)?;
         let agent = self.key(AGENT_KEY, create)?;
         let path = self.key_path(AGENT_DELEGATION);
@@ -79,7 +85,7 @@ impl Home {
                 path: path.clone(),
                 message: error.to_string(),
             })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && create => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && create.is_some() => {
                 let (KeyFile::Plain(owner), KeyFile::Plain(agent)) = (&owner, &agent) else {
                     return Err(NodeError::io("read", &path, error));
                 };
@@ -125,18 +131,18 @@ impl Home {
         self.keys_dir().join(name)
     }
 
-    fn key(&self, name: &str, create: bool) -> Result<KeyFile, NodeError> {
+    fn key(&self, name: &str, create: Option<Algorithm>) -> Result<KeyFile, NodeError> {
         let path = self.key_path(name);
-        match read_key(&path)? {
-            Some(file) => Ok(file),
-            None if create => {
-                let pair = new_pair()?;
-                write_private(&path, plain(&pair).as_bytes())
-                    .map_err(|source| NodeError::io("write", &path, source))?;
-                Ok(KeyFile::Plain(pair))
-            }
-            None => Err(NodeError::io("read", &path, io::ErrorKind::NotFound.into())),
+        if let Some(file) = read_key(&path)? {
+            return Ok(file);
         }
+        let Some(algorithm) = create else {
+            return Err(NodeError::io("read", &path, io::ErrorKind::NotFound.into()));
+        };
+        let pair = new_pair(algorithm)?;
+        write_private(&path, plain(&pair).as_bytes())
+            .map_err(|source| NodeError::io("write", &path, source))?;
+        Ok(KeyFile::Plain(pair))
     }
 }
 
@@ -155,10 +161,15 @@ pub(crate) fn read_key(path: &Path) -> Result<Option<KeyFile>, NodeError> {
 }
 
 /// A key from the operating system's randomness.
-pub(crate) fn new_pair() -> Result<Keypair, NodeError> {
+pub(crate) fn new_pair(algorithm: Algorithm) -> Result<Keypair, NodeError> {
     let mut seed = Zeroizing::new([0u8; 32]);
-    fill_random(&mut *seed)?;
-    Ok(Keypair::from_seed(&seed))
+    for _ in 0..MAX_DRAWS {
+        fill_random(&mut *seed)?;
+        if let Ok(pair) = Keypair::from_secret(algorithm, &seed) {
+            return Ok(pair);
+        }
+    }
+    Err(NodeError::Internal("no key was drawn".into()))
 }
 
 /// The owner lets the agent do anything on the owner's behalf.
@@ -244,8 +255,8 @@ mod tests {
         let home = Home::new(&dir.path().join("home"));
         assert!(!home.exists());
         home.create().unwrap();
-        let first = home.keys(true, nobody()).unwrap();
-        let again = home.keys(false, nobody()).unwrap();
+        let first = home.keys(Some(Algorithm::Ed25519), nobody()).unwrap();
+        let again = home.keys(None, nobody()).unwrap();
         assert_eq!(first.owner_did(), again.owner_did());
         assert_eq!(first.agent_did(), again.agent_did());
         assert_eq!(first.delegation.cid(), again.delegation.cid());
@@ -265,7 +276,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::new(dir.path());
         home.create().unwrap();
-        home.keys(true, nobody()).unwrap();
+        home.keys(Some(Algorithm::Ed25519), nobody()).unwrap();
         let path = home.keys_dir().join("agent.key");
         for text in [
             "",
@@ -274,14 +285,17 @@ mod tests {
             "ipvm ed25519 seed\nzz",
         ] {
             fs::write(&path, text).unwrap();
-            let error = home.keys(true, nobody()).unwrap_err().to_string();
+            let error = home
+                .keys(Some(Algorithm::Ed25519), nobody())
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("agent.key"), "{error}");
             assert_eq!(fs::read_to_string(&path).unwrap(), text, "left as it was");
         }
         // Another valid key: the delegation does not fit it.
         fs::write(&path, format!("ipvm ed25519 seed\n{}\n", "07".repeat(32))).unwrap();
         assert!(
-            home.keys(true, nobody())
+            home.keys(Some(Algorithm::Ed25519), nobody())
                 .unwrap_err()
                 .to_string()
                 .contains("agent.dlg")

@@ -8,6 +8,8 @@
 //!                                        <sealed seed, 96 hexadecimal digits>
 //! ```
 //!
+//! Of the other types, `ipvm p256 secret` and `ipvm secp256k1 secret`, the same with these words.
+//!
 //! The lines above the last are bound to it: a file that says another principal, or asks for less work, does not open.
 
 use std::fmt;
@@ -15,19 +17,33 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm as Stretching, Argon2, Params, Version};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key as CipherKey, XChaCha20Poly1305, XNonce};
-use ipvm_ucan::{Delegation, Did, Keypair};
+use ipvm_ucan::{Algorithm, Delegation, Did, Keypair};
 use zeroize::Zeroizing;
 
 use crate::NodeError;
 use crate::home::fill_random;
 
-/// First line of a key file.
-const PLAIN: &str = "ipvm ed25519 seed";
-/// First line of a key file under a passphrase.
-const SEALED: &str = "ipvm ed25519 seed, sealed";
+/// The types of keys, with the first lines of their files: as it is, and under a passphrase.
+const TYPES: [(Algorithm, &str, &str); 3] = [
+    (
+        Algorithm::Ed25519,
+        "ipvm ed25519 seed",
+        "ipvm ed25519 seed, sealed",
+    ),
+    (
+        Algorithm::P256,
+        "ipvm p256 secret",
+        "ipvm p256 secret, sealed",
+    ),
+    (
+        Algorithm::Secp256k1,
+        "ipvm secp256k1 secret",
+        "ipvm secp256k1 secret, sealed",
+    ),
+];
 /// Largest key file, in bytes.
 pub(crate) const MAX_KEY_FILE: u64 = 1024;
 /// Work of making a key of a passphrase: memory in KiB, passes, lanes. About a tenth of a second.
@@ -52,6 +68,7 @@ pub(crate) enum KeyFile {
 /// A seed under a passphrase.
 #[derive(Debug)]
 pub(crate) struct Sealed {
+    algorithm: Algorithm,
     did: Did,
     /// The lines above the last.
     head: String,
@@ -64,19 +81,24 @@ pub(crate) struct Sealed {
 impl KeyFile {
     /// Reads a key file; what it should be otherwise.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        match text.split_once('\n') {
-            Some((PLAIN, rest)) => {
+        let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+        for (algorithm, plain, sealed) in TYPES {
+            if first == plain {
                 let seed = from_hex::<SEED_BYTES>(rest.trim_end());
                 let seed = seed.ok_or_else(|| {
-                    format!("expected the line `{PLAIN}` and 64 hexadecimal digits")
+                    format!("expected the line `{plain}` and 64 hexadecimal digits")
                 })?;
-                Ok(Self::Plain(Keypair::from_seed(&seed)))
+                let pair = Keypair::from_secret(algorithm, &seed);
+                return pair.map(Self::Plain).map_err(|error| error.to_string());
             }
-            Some((SEALED, _)) => Sealed::parse(text).map(Self::Sealed),
-            _ => Err(format!(
-                "expected the line `{PLAIN}` and 64 hexadecimal digits, or the line `{SEALED}`"
-            )),
+            if first == sealed {
+                return Sealed::parse(algorithm, text).map(Self::Sealed);
+            }
         }
+        let firsts = TYPES.map(|(_, plain, _)| format!("`{plain}`")).join(", ");
+        Err(format!(
+            "expected one of the lines {firsts} and 64 hexadecimal digits, or that line with `, sealed`"
+        ))
     }
 
     pub(crate) fn did(&self) -> &Did {
@@ -88,7 +110,7 @@ impl KeyFile {
 }
 
 impl Sealed {
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(algorithm: Algorithm, text: &str) -> Result<Self, String> {
         let lines: Vec<&str> = text.lines().collect();
         let [first, did, work, cipher, seed] = lines.as_slice() else {
             return Err("a sealed key has five lines".into());
@@ -117,6 +139,7 @@ impl Sealed {
         let seed = from_hex::<{ SEED_BYTES + TAG_BYTES }>(seed)
             .ok_or("line 5: expected 96 hexadecimal digits")?;
         Ok(Self {
+            algorithm,
             did,
             head,
             work,
@@ -132,8 +155,9 @@ impl Sealed {
         fill_random(&mut salt)?;
         fill_random(&mut nonce)?;
         let (memory, passes, lanes) = WORK;
+        let (_, first) = firsts_of(pair);
         let head = format!(
-            "{SEALED}\n{}\nargon2id {memory} {passes} {lanes} {}\nxchacha20poly1305 {}\n",
+            "{first}\n{}\nargon2id {memory} {passes} {lanes} {}\nxchacha20poly1305 {}\n",
             pair.did(),
             to_hex(&salt),
             to_hex(&nonce)
@@ -162,8 +186,8 @@ impl Sealed {
         let Ok(seed) = <&[u8; SEED_BYTES]>::try_from(seed.as_slice()) else {
             return Ok(None);
         };
-        let pair = Keypair::from_seed(seed);
-        Ok((*pair.did() == self.did).then_some(pair))
+        let pair = Keypair::from_secret(self.algorithm, seed).ok();
+        Ok(pair.filter(|pair| *pair.did() == self.did))
     }
 }
 
@@ -175,7 +199,7 @@ fn cipher(
     let failed = |error: argon2::Error| NodeError::Internal(format!("argon2: {error}"));
     let params = Params::new(memory, passes, lanes, Some(SEED_BYTES)).map_err(failed)?;
     let mut key = Zeroizing::new([0; SEED_BYTES]);
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+    Argon2::new(Stretching::Argon2id, Version::V0x13, params)
         .hash_password_into(passphrase.as_bytes(), salt, &mut *key)
         .map_err(failed)?;
     Ok(XChaCha20Poly1305::new(&CipherKey::from(*key)))
@@ -184,7 +208,15 @@ fn cipher(
 /// The text of a key file without a passphrase.
 pub(crate) fn plain(pair: &Keypair) -> Zeroizing<String> {
     let digits = Zeroizing::new(to_hex(&*pair.seed()));
-    Zeroizing::new(format!("{PLAIN}\n{}\n", *digits))
+    let (first, _) = firsts_of(pair);
+    Zeroizing::new(format!("{first}\n{}\n", *digits))
+}
+
+/// The first lines of a key's file: as it is, and under a passphrase.
+fn firsts_of(pair: &Keypair) -> (&'static str, &'static str) {
+    let mut types = TYPES.into_iter();
+    let found = types.find(|(algorithm, ..)| *algorithm == pair.algorithm());
+    found.map_or(("", ""), |(_, plain, sealed)| (plain, sealed))
 }
 
 fn to_hex(bytes: &[u8]) -> String {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ipvm_store::{Batch, ReceiptKeys, Store, StoreError};
-use ipvm_ucan::{Did, Receipt};
+use ipvm_ucan::{Algorithm, Did, Receipt};
 use ipvm_wasm::{Compiler, Engine, Settings};
 
 use crate::NodeError;
@@ -74,6 +74,23 @@ impl Node {
     /// # Errors
     /// As [`Node::open`].
     pub fn open_asking(root: &Path, access: Access, ask: AskPassphrase) -> Result<Self, NodeError> {
+        Self::open_with(root, access, ask, Algorithm::Ed25519)
+    }
+
+    /// Opens the home in the folder `root` for writing; if it is a new one, its keys are of this type.
+    ///
+    /// # Errors
+    /// As [`Node::open`].
+    pub fn open_new(root: &Path, keys: Algorithm) -> Result<Self, NodeError> {
+        Self::open_with(root, Access::Write, Arc::new(|| Ok(None)), keys)
+    }
+
+    fn open_with(
+        root: &Path,
+        access: Access,
+        ask: AskPassphrase,
+        new_keys: Algorithm,
+    ) -> Result<Self, NodeError> {
         let home = Home::new(root);
         let write = access == Access::Write;
         if write {
@@ -91,7 +108,7 @@ impl Node {
         if write {
             settle_keys(&home, &store)?;
         }
-        let keys = home.keys(write, ask)?;
+        let keys = home.keys(write.then_some(new_keys), ask)?;
         failpoint!("home.keys");
         Ok(Self::of(Arc::new(Core {
             home,

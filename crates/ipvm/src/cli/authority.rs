@@ -267,3 +267,14 @@ pub(crate) enum KeyName {
     /// The home's own.
     Agent,
 }
+
+/// A type of keys.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum KeyType {
+    /// Ed25519.
+    Ed25519,
+    /// ECDSA on NIST's P-256.
+    P256,
+    /// ECDSA on secp256k1.
+    Secp256k1,
+}

@@ -1,6 +1,6 @@
 //! `ipvm key`: who owns this home and which agent works for them.
 
-use crate::cli::{Key, KeyName};
+use crate::cli::{Key, KeyName, KeyType};
 use crate::context::{self, Context, passphrase};
 use crate::fault::{Code, Fault};
 use crate::people::{People, former_name};
@@ -8,11 +8,12 @@ use crate::ui::human::time;
 use crate::ui::json;
 use crate::ui::table::Table;
 use ipvm_node::{Access, Node, NodeError, WhichKey};
+use ipvm_ucan::Algorithm;
 use std::io::Write;
 
 pub(crate) fn key(context: &mut Context, verb: &Key) -> anyhow::Result<Code> {
     match verb {
-        Key::New { json } => new(context, *json),
+        Key::New { key_type, json } => new(context, *key_type, *json),
         Key::List { json } => {
             let node = context.reader()?;
             list(context, &node, *json)
@@ -27,11 +28,15 @@ pub(crate) fn key(context: &mut Context, verb: &Key) -> anyhow::Result<Code> {
             context.note("the keys are readable without a passphrase from now on");
             Ok(Code::Done)
         }
-        Key::Rotate { which, json } => rotate(context, *which, *json),
+        Key::Rotate {
+            which,
+            key_type,
+            json,
+        } => rotate(context, *which, *key_type, *json),
     }
 }
 
-fn new(context: &mut Context, json: bool) -> anyhow::Result<Code> {
+fn new(context: &mut Context, key_type: KeyType, json: bool) -> anyhow::Result<Code> {
     let home = context::home()?;
     match Node::open(&home, Access::Read) {
         Err(NodeError::NoHome(_)) => {}
@@ -43,7 +48,7 @@ fn new(context: &mut Context, json: bool) -> anyhow::Result<Code> {
             return Err(Fault::usage(message, help).into());
         }
     }
-    let node = Node::open(&home, Access::Write)?;
+    let node = Node::open_new(&home, algorithm(key_type))?;
     show(context, &node, json)
 }
 
@@ -55,13 +60,26 @@ fn protect(context: &Context) -> anyhow::Result<Code> {
     Ok(Code::Done)
 }
 
-fn rotate(context: &mut Context, which: KeyName, json: bool) -> anyhow::Result<Code> {
+fn algorithm(key_type: KeyType) -> Algorithm {
+    match key_type {
+        KeyType::Ed25519 => Algorithm::Ed25519,
+        KeyType::P256 => Algorithm::P256,
+        KeyType::Secp256k1 => Algorithm::Secp256k1,
+    }
+}
+
+fn rotate(
+    context: &mut Context,
+    which: KeyName,
+    key_type: Option<KeyType>,
+    json: bool,
+) -> anyhow::Result<Code> {
     let node = context.writer()?;
     let which = match which {
         KeyName::Owner => WhichKey::Owner,
         KeyName::Agent => WhichKey::Agent,
     };
-    let rotated = node.rotate_key(which)?;
+    let rotated = node.rotate_key(which, key_type.map(algorithm))?;
     let (former, now) = (rotated.former.to_string(), rotated.now.to_string());
     let out = &mut context.out;
     if json {

@@ -3,6 +3,7 @@
 
 use crate::home::Home;
 use crate::parties::{Party, call};
+use ipvm_testkit::{CALC, component};
 
 #[test]
 fn protected_keys_sign_only_with_the_passphrase() {
@@ -250,4 +251,56 @@ fn names_stand_where_dids_do() {
         .code(2)
         .says("nobody is called");
     assert_eq!(alice.home.ok(&["name", "list"]), "");
+}
+
+/// Breaks: who must use keys of a type that others can check, in hardware or by law, could have no home.
+#[test]
+fn keys_of_every_type_work_and_replace_each_other() {
+    for (name, begins) in [("p256", "did:key:zDn"), ("secp256k1", "did:key:zQ3s")] {
+        let home = Home::new();
+        let keys = home.json(&["key", "new", "--type", name, "--json"]);
+        for which in ["owner", "agent"] {
+            assert!(keys[which].as_str().unwrap().starts_with(begins), "{keys}");
+        }
+        home.file("calc.wasm", component(CALC));
+        let text = "ipvm: \"0.2\"\nname: w\ntasks:\n  open: { mod: ./calc.wasm, fun: add, args: [2, 3] }\n  sealed: { mod: ./calc.wasm, fun: add, args: [4, 5], config: {secret: true} }\noutputs: { sealed: sealed.json }\n";
+        home.file("w.yaml", text);
+        home.run(&["run", "w.yaml"]).code(0).says("2 executed");
+        let receipt = home.json(&["receipt", "list", "--json"])[0]["receipt"].clone();
+        home.ok(&["receipt", "verify", receipt.as_str().unwrap()]);
+        // Under a passphrase, and with keys of another type in their place.
+        let with = |words: &[&str]| {
+            let mut command = home.command(words);
+            let ran = command.env("IPVM_PASSPHRASE", "open").output().unwrap();
+            assert!(
+                ran.status.success(),
+                "{}",
+                String::from_utf8_lossy(&ran.stderr)
+            );
+            String::from_utf8(ran.stdout).unwrap()
+        };
+        let mut protect = home.command(&["key", "protect"]);
+        protect.env("IPVM_NEW_PASSPHRASE", "open");
+        assert!(protect.output().unwrap().status.success());
+        home.run(&["key", "rotate", "owner"])
+            .code(2)
+            .says("IPVM_PASSPHRASE");
+        let same = with(&["key", "rotate", "agent", "--json"]);
+        let same: serde_json::Value = serde_json::from_str(&same).unwrap();
+        assert!(same["now"].as_str().unwrap().starts_with(begins), "{same}");
+        let other = with(&["key", "rotate", "owner", "--type", "ed25519", "--json"]);
+        let other: serde_json::Value = serde_json::from_str(&other).unwrap();
+        assert!(
+            other["now"].as_str().unwrap().starts_with("did:key:z6Mk"),
+            "{other}"
+        );
+        with(&["key", "unprotect"]);
+        // What was done is remembered, open and sealed, and the home is sound.
+        let again = home.json(&["run", "w.yaml", "--json"]);
+        assert_eq!(
+            (&again["executed"], &again["reused"]),
+            (&0.into(), &2.into())
+        );
+        home.ok(&["store", "verify"]);
+    }
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ipvm_store::{Batch, Former, NewToken, Role, Store};
-use ipvm_ucan::{DelegationBuilder, Did, Keypair};
+use ipvm_ucan::{Algorithm, DelegationBuilder, Did, Keypair};
 
 use crate::home::{
     AGENT_DELEGATION, AGENT_KEY, Home, OWNER_KEY, SEALING_KEY, delegate, new_pair, nonce, read_key,
@@ -42,17 +42,22 @@ pub struct Rotated {
 }
 
 impl Node {
-    /// Replaces a key by a new one. This handle has the old keys; open the home anew.
+    /// Replaces a key by a new one, of this type or else that of the old one. This handle has the old keys; open the home
+    /// anew.
     ///
     /// # Errors
     /// The keys are locked, or files cannot be written.
-    pub fn rotate_key(&self, which: WhichKey) -> Result<Rotated, NodeError> {
+    pub fn rotate_key(
+        &self,
+        which: WhichKey,
+        algorithm: Option<Algorithm>,
+    ) -> Result<Rotated, NodeError> {
         let keys = self.keys();
-        let new = new_pair()?;
         let (old, name, role) = match which {
             WhichKey::Owner => (keys.owner()?, OWNER_KEY, Role::Owner),
             WhichKey::Agent => (keys.agent()?, AGENT_KEY, Role::Agent),
         };
+        let new = new_pair(algorithm.unwrap_or(old.algorithm()))?;
         let binding = match which {
             WhichKey::Owner => delegate(&new, self.agent())?,
             WhichKey::Agent => delegate(keys.owner()?, new.did())?,
@@ -232,7 +237,7 @@ mod tests {
         assert!(!node.store().has_sealed().unwrap());
         let vault = node.vault().unwrap();
         let sealed = vault.seal_bytes("credential", b"mail", b"token").unwrap();
-        node.rotate_key(WhichKey::Owner).unwrap();
+        node.rotate_key(WhichKey::Owner, None).unwrap();
         drop(node);
         let node = Node::open(&home, Access::Write).unwrap();
         let opened = node.vault().unwrap();
@@ -246,7 +251,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().join("home");
         let agent = Node::open(&home, Access::Write).unwrap().agent().clone();
-        let new = new_pair().unwrap();
+        let new = new_pair(Algorithm::Ed25519).unwrap();
         fs::write(home.join("keys/agent.key.next"), plain(&new).as_bytes()).unwrap();
         fs::write(home.join("keys/agent.dlg.next"), b"x").unwrap();
         assert_eq!(*Node::open(&home, Access::Write).unwrap().agent(), agent);
@@ -263,7 +268,7 @@ mod tests {
             let keys = home.join("keys");
             let names = [AGENT_DELEGATION, AGENT_KEY];
             let old = names.map(|name| fs::read(keys.join(name)).unwrap());
-            let rotated = node.rotate_key(WhichKey::Agent).unwrap();
+            let rotated = node.rotate_key(WhichKey::Agent, None).unwrap();
             drop(node);
             // As it was after so many renames.
             for (name, old) in names.iter().zip(old).skip(renamed) {

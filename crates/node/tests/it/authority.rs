@@ -400,7 +400,7 @@ fn receipts_of_a_former_agent_are_own() {
     let node = open(&folder.home());
     let first = run(&node, &folder);
     assert_eq!(first.executed, 1);
-    node.rotate_key(WhichKey::Agent).unwrap();
+    node.rotate_key(WhichKey::Agent, None).unwrap();
     drop(node);
     let node = open(&folder.home());
     let again = run(&node, &folder);

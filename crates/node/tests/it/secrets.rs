@@ -257,7 +257,7 @@ fn a_new_key_opens_what_the_old_one_sealed() {
     drop(node);
     for _ in 0..2 {
         let node = open(&folder.home());
-        node.rotate_key(WhichKey::Owner).unwrap();
+        node.rotate_key(WhichKey::Owner, None).unwrap();
     }
     let node = open(&folder.home());
     assert!(folder.home().join("keys/sealing.key").exists());
@@ -316,7 +316,7 @@ fn a_damaged_sealing_key_is_named() {
     let folder = folder(SECRET);
     let node = open(&folder.home());
     let receipt = step(&run(&node, &folder), "size").receipt.unwrap();
-    node.rotate_key(WhichKey::Owner).unwrap();
+    node.rotate_key(WhichKey::Owner, None).unwrap();
     drop(node);
     let path = folder.home().join("keys/sealing.key");
     let whole = std::fs::read(&path).unwrap();

@@ -86,7 +86,7 @@ fn numbers_have_one_spelling() {
         Err(VarsigError::Algorithm { code: u64::MAX, .. })
     ));
     // At 2^63 the last byte is 1, and 2 would be 2^64.
-    let mut beyond = largest.clone();
+    let mut beyond = largest;
     beyond[9] = 2;
     let eleven = [&[0x80; 10][..], &[1]].concat();
     for wrong in [&beyond[..], &eleven, &[0x81, 0], &[0xed], &[0xed, 0x81, 0]] {
