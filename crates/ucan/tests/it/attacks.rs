@@ -568,10 +568,13 @@ fn builders() {
     let chain = sign(links(2));
     let build = |key: &Keypair, cmd: &str, uri: &str, proofs: &[Delegation]| {
         let builder = InvocationBuilder::new(key, cmd.parse().unwrap()).with_proofs(proofs);
-        builder.arg("uri", uri).expires(NOW).sign(vec![])
+        builder.arg("uri", uri).expires(NOW).sign(vec![9])
     };
     let good = "https://example.com/";
-    build(&key(2), "/wasm/run", good, &chain).unwrap();
+    let built = build(&key(2), "/wasm/run", good, &chain).unwrap();
+    let payload = built.payload();
+    assert_eq!((payload.exp, &payload.nonce), (Some(NOW), &vec![9]));
+    assert_eq!(payload.args.get("uri"), Some(&Ipld::from(good)));
     for (name, result) in [
         ("another's", build(&key(3), "/wasm/run", good, &chain)),
         ("its own", build(&key(0), "/wasm/run", good, &chain)),
@@ -593,9 +596,12 @@ fn builders() {
     ] {
         assert!(result.is_err(), "{name}");
     }
-    let backwards = ipvm_ucan::DelegationBuilder::new(&key(0), key(1).did(), "/".parse().unwrap())
-        .not_before(NOW)
-        .expires(NOW - 1)
-        .sign([0; 12]);
-    assert!(backwards.is_err());
+    let until = |end| {
+        ipvm_ucan::DelegationBuilder::new(&key(0), key(1).did(), "/".parse().unwrap())
+            .not_before(NOW)
+            .expires(end)
+            .sign([0; 12])
+    };
+    assert!(until(NOW - 1).is_err(), "it ends before it begins");
+    assert_eq!(until(NOW).unwrap().payload().exp, Some(NOW));
 }

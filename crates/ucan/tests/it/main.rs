@@ -30,4 +30,5 @@ mod sizes;
 mod tokens;
 mod values;
 mod varsig;
+mod words;
 mod worked_example;

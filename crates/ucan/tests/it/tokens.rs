@@ -193,7 +193,7 @@ fn fields_of_delegations() {
             "nbf",
             "-9007199254740992",
             Kind::Malformed,
-            "outside the range",
+            "outside the range -9007199254740991",
         ),
     ] {
         refused(
