@@ -81,9 +81,8 @@ impl Scribe<'_> {
             // Kept for good: what was done for others once is not done again, however late it is asked for.
             batch.accept(receipt.cid(), started);
         }
-        let computed = self.computed(&receipt, is_whole)?;
-        self.end(batch, place, &receipt, memo, because);
-        Ok(computed)
+        let value = self.value(&receipt, is_whole)?;
+        Ok(self.end(batch, place, &receipt, value, (memo, because)))
     }
 
     /// Writes down a result that asks for something. The step has not ended with it; when this returns it is durable.
@@ -210,44 +209,40 @@ impl Scribe<'_> {
     pub(crate) fn conclude(self, last: &Cid, memo: bool) -> Result<Computed, NodeError> {
         let found = self.node.receipt_in(Place::of(last))?;
         let (id, receipt) = found.ok_or(NodeError::NoBlock(*last))?;
-        let computed = self.computed(&receipt, true)?;
-        self.end(Batch::new(), StepReceipt::Stored(id), &receipt, memo, None);
-        Ok(computed)
+        let value = self.value(&receipt, true)?;
+        let place = StepReceipt::Stored(id);
+        Ok(self.end(Batch::new(), place, &receipt, value, (memo, None)))
     }
 
     /// Notes that the step ended with a receipt that is on record already.
     pub(crate) fn reuse(self, id: ReceiptId, receipt: &Receipt) -> Result<Computed, NodeError> {
-        let computed = self.computed(receipt, true)?;
-        self.end(Batch::new(), StepReceipt::Stored(id), receipt, true, None);
-        Ok(computed)
+        let value = self.value(receipt, true)?;
+        let place = StepReceipt::Stored(id);
+        Ok(self.end(Batch::new(), place, receipt, value, (true, None)))
     }
 
-    fn computed(&self, receipt: &Receipt, is_whole: bool) -> Result<Computed, NodeError> {
-        let out = &receipt.payload().out;
+    /// The outcome as other steps use it before it is durable; none if they must not.
+    fn value(&self, receipt: &Receipt, is_whole: bool) -> Result<Option<Vec<u8>>, NodeError> {
         let is_used = !self.order.plan.graph().dependents(self.step).is_empty();
-        let value = match (is_whole, is_used) {
+        Ok(match (is_whole, is_used) {
             (false, _) => None,
             (true, false) => Some(Vec::new()),
-            (true, true) => Some(cbor::encode(&out.to_ipld())?),
-        };
-        Ok(Computed {
-            run: self.run,
-            step: self.step,
-            ending: ending_of(out),
-            value,
+            (true, true) => Some(cbor::encode(&receipt.payload().out.to_ipld())?),
         })
     }
 
+    /// Hands the receipt to the store, and the step's end with it.
     fn end(
         self,
         mut batch: Batch,
         place: StepReceipt,
         receipt: &Receipt,
-        memo: bool,
-        because: Option<u32>,
-    ) {
+        value: Option<Vec<u8>>,
+        (memo, because): (bool, Option<u32>),
+    ) -> Computed {
         let out = &receipt.payload().out;
-        let state = match ending_of(out) {
+        let ending = ending_of(out);
+        let state = match ending {
             Ending::Ok => StepState::Ok,
             Ending::Error => StepState::Error,
         };
@@ -270,7 +265,13 @@ impl Scribe<'_> {
             done: false,
         };
         let on_durable = move |durable| told.durable(durable);
-        self.node.store().submit(batch, Box::new(on_durable));
+        Computed {
+            run: self.run,
+            step: self.step,
+            ending,
+            value,
+            commit: self.node.store().enqueue(batch, Box::new(on_durable)),
+        }
     }
 }
 

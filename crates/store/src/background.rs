@@ -77,7 +77,7 @@ impl Background {
         progress.wal_bytes += bytes;
         progress.receipts = receipts;
         progress.backlog = backlog;
-        let wake = progress.parked || self.due(&progress, false).any();
+        let wake = self.due(&progress, progress.parked).any();
         drop(progress);
         if wake {
             self.wake.notify_one();

@@ -88,7 +88,7 @@ pub use limits::{
     PREFIX_CHARS_MIN, PREFIX_FOUND_MAX, PREFIX_ROWS_MAX, RECEIPTS_PER_KEY_MAX,
 };
 pub use snapshot::Snapshot;
-pub use store::Store;
+pub use store::{Enqueued, Store};
 pub use tokens::{ReceiptRefs, Tokens};
 pub use types::{
     Batch, Former, Intent, KeysOf, Name, NewReceipt, NewRun, NewToken, OnDurable, Pin, PinKind,

@@ -67,6 +67,8 @@ pub(crate) const CHECKPOINT_PASSES: usize = 4;
 pub(crate) const WAL_GROW_MIN: u64 = 256 << 10;
 /// Largest step by which the WAL file is grown ahead of need, bytes.
 pub(crate) const WAL_GROW_MAX: u64 = 2 << 20;
+/// Bytes committed (estimated) between two looks whether the WAL file has grown: no more than what it is grown by.
+pub(crate) const WAL_GROW_LOOK_BYTES: u64 = WAL_GROW_MIN;
 /// Length to which the WAL file is grown ahead of need, bytes; beyond it the file only grows with its content.
 pub(crate) const WAL_GROW_UNTIL: u64 = 12 << 20;
 /// Length of the WAL file up to which closing leaves it alone, bytes: reading it at the next opening takes

@@ -33,11 +33,16 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// Adds a batch, waiting while the queue is full. A batch that is refused comes to know why.
-    pub(crate) fn push(&self, job: Job) {
+    /// Adds a batch, waiting while the queue is full; nobody is woken for it yet. A batch that is refused comes to know
+    /// why, and the answer is false.
+    pub(crate) fn push(&self, job: Job) -> bool {
         let full = |state: &mut State| {
             let full = state.jobs.len() >= QUEUE_BATCHES_MAX || state.bytes >= QUEUE_BYTES_MAX;
-            full && state.closed.is_none()
+            let waits = full && state.closed.is_none();
+            if waits {
+                self.not_empty.notify_one();
+            }
+            waits
         };
         let mut state = self
             .not_full
@@ -45,22 +50,35 @@ impl Queue {
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(reason) = state.closed.clone() {
             drop(state);
-            return (job.on_durable)(Err(StoreError::Stopped { reason }));
+            (job.on_durable)(Err(StoreError::Stopped { reason }));
+            return false;
         }
         state.bytes += job.batch.bytes;
         state.jobs.push_back(job);
-        drop(state);
-        self.not_empty.notify_one();
+        true
     }
 
-    /// Takes what waits, up to the size of one transaction; waits if there is nothing. Empty when the queue is
-    /// closed and all is taken.
-    pub(crate) fn pop_group(&self) -> Vec<Job> {
+    /// Wakes the writer's thread, if there is something for it.
+    pub(crate) fn wake(&self) {
+        let is_empty = lock(&self.state).jobs.is_empty();
+        if !is_empty {
+            self.not_empty.notify_one();
+        }
+    }
+
+    /// Waits until there is something; false when the queue is closed and all is taken.
+    pub(crate) fn wait(&self) -> bool {
         let empty = |state: &mut State| state.jobs.is_empty() && state.closed.is_none();
-        let mut state = self
+        let state = self
             .not_empty
             .wait_while(lock(&self.state), empty)
             .unwrap_or_else(PoisonError::into_inner);
+        !state.jobs.is_empty()
+    }
+
+    /// Takes what waits, up to the size of one transaction.
+    pub(crate) fn take_group(&self) -> Vec<Job> {
+        let mut state = lock(&self.state);
         let (mut rows, mut bytes) = (0, 0);
         let mut group = Vec::new();
         while group.len() < GROUP_BATCHES_MAX && rows < GROUP_ROWS_MAX && bytes < GROUP_BYTES_MAX {
@@ -73,7 +91,9 @@ impl Queue {
         }
         state.bytes = state.bytes.saturating_sub(bytes);
         drop(state);
-        self.not_full.notify_all();
+        if !group.is_empty() {
+            self.not_full.notify_all();
+        }
         group
     }
 

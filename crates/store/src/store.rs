@@ -10,12 +10,12 @@ use crate::limits::MERGE_IDLE_ROWS;
 use crate::lock::{self as home_lock_file, HomeLock};
 use crate::options::Tuning;
 use crate::prepare::prepare;
-use crate::queue::{Job, Queue};
+use crate::queue::Job;
 use crate::schema::{self, MainMeta};
 use crate::torn::{self, Mark};
 use crate::types::{Batch, KeysOf, OnDurable, RunId};
 use crate::wal;
-use crate::writer::Writer;
+use crate::writer::{Desk, Writer};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -39,10 +39,34 @@ pub struct Store {
     last_run: AtomicI64,
     /// Whether a block that is not there may have been evicted.
     pub(crate) evicted: AtomicBool,
-    queue: Arc<Queue>,
+    desk: Arc<Desk>,
     threads: Mutex<Threads>,
     /// `None` for a handle that only reads. Last, so that it is given back after all else is closed.
     home_lock: Option<HomeLock>,
+}
+
+/// A batch that waits to be written, and of which the writer's thread has not been told: dropping this tells it.
+#[must_use]
+pub struct Enqueued(Option<Arc<Desk>>);
+
+impl Enqueued {
+    /// Writes it on the calling thread, with what else waits, unless another is writing already. For a thread that has
+    /// nothing else to do: it spares waking others, and being woken.
+    ///
+    /// Callbacks of all that is written run on this thread.
+    pub fn serve(mut self) {
+        if let Some(desk) = self.0.take() {
+            desk.serve_here();
+        }
+    }
+}
+
+impl Drop for Enqueued {
+    fn drop(&mut self) {
+        if let Some(desk) = &self.0 {
+            desk.queue().wake();
+        }
+    }
 }
 
 /// The threads, which start with the first commit: a process that only reads has none.
@@ -175,7 +199,7 @@ impl Store {
             last_receipt: meta.last_receipt,
             last_run: AtomicI64::new(meta.last_run),
             evicted: AtomicBool::new(meta.evicted),
-            queue: Arc::default(),
+            desk: Arc::default(),
             threads: Mutex::default(),
             home_lock,
         }
@@ -192,13 +216,15 @@ impl Store {
         RunId(self.last_run.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// Stores a batch, all of it or nothing, and returns when it is on the disk.
+    /// Stores a batch, all of it or nothing, and returns when it is on the disk. The calling thread writes it itself,
+    /// with what else waits, unless another is writing already.
     ///
     /// # Errors
     /// Why nothing of it was stored: a limit, an unknown run, or the disk.
     pub fn commit(&self, batch: Batch) -> Result<(), StoreError> {
         let (sender, receiver) = mpsc::channel();
-        self.submit(batch, Box::new(move |durable| drop(sender.send(durable))));
+        self.enqueue(batch, Box::new(move |durable| drop(sender.send(durable))))
+            .serve();
         receiver.recv().unwrap_or_else(|_| {
             Err(StoreError::Stopped {
                 reason: "the writer has ended".into(),
@@ -212,15 +238,24 @@ impl Store {
     /// Blocks over [`INLINE_BYTES_MAX`](crate::INLINE_BYTES_MAX) are written before it returns, and it waits while
     /// the queue is full.
     pub fn submit(&self, batch: Batch, on_durable: OnDurable) {
+        drop(self.enqueue(batch, on_durable));
+    }
+
+    /// As [`Store::submit`], for a caller that finds out only now whether it has anything else to do meanwhile.
+    pub fn enqueue(&self, batch: Batch, on_durable: OnDurable) -> Enqueued {
         let prepared = self.start_writer().and_then(|()| {
             prepare(batch, &self.keyer, &self.files, &|block| {
                 self.has_block_file(block)
             })
         });
-        match prepared {
-            Ok(batch) => self.queue.push(Job { batch, on_durable }),
-            Err(error) => on_durable(Err(error)),
-        }
+        let waits = match prepared {
+            Ok(batch) => self.desk.queue().push(Job { batch, on_durable }),
+            Err(error) => {
+                on_durable(Err(error));
+                false
+            }
+        };
+        Enqueued(waits.then(|| Arc::clone(&self.desk)))
     }
 
     /// A connection for writing beside the writer's thread, which has nothing to do: `&mut` keeps everybody else away
@@ -250,8 +285,9 @@ impl Store {
         let background = Arc::new(Background::new(self.tuning));
         let (index, shared) = (Arc::clone(&self.index), Arc::clone(&background));
         let writer = Writer::open(&main, index, shared, self.tuning, self.last_receipt)?;
-        let queue = Arc::clone(&self.queue);
-        threads.writer = Some(spawn("store-writer", &main, move || writer.run(&queue))?);
+        self.desk.put(writer);
+        let desk = Arc::clone(&self.desk);
+        threads.writer = Some(spawn("store-writer", &main, move || desk.run())?);
         let (index, shared, path) = (
             Arc::clone(&self.index),
             Arc::clone(&background),
@@ -265,7 +301,7 @@ impl Store {
     /// What the writer does to the queue when the disk fails under it.
     #[cfg(test)]
     pub(crate) fn stop_writing(&self, reason: &str) {
-        self.queue.close(reason);
+        self.desk.queue().close(reason);
     }
 
     /// Reads the keys of the newest receipts, which else the first look-up does. Worth a thread of the caller's
@@ -297,12 +333,13 @@ fn spawn(
 
 impl Drop for Store {
     fn drop(&mut self) {
-        self.queue.close(CLOSED);
+        self.desk.queue().close(CLOSED);
         let threads = std::mem::take(&mut *lock(&self.threads));
         // A thread that panicked has nothing left to wait for; what it did not commit was not acknowledged.
         if let Some(writer) = threads.writer {
             let _ = writer.join();
         }
+        self.desk.clear();
         failpoint!("close.written");
         if let Some((thread, background)) = threads.background {
             background.stop();

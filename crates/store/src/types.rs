@@ -602,8 +602,8 @@ impl Batch {
     }
 }
 
-/// Told when a batch is on the disk, or why it is not. Runs on the writer's thread: it must be quick, must not
-/// panic and must not wait for the store.
+/// Told when a batch is on the disk, or why it is not. Runs on the thread that wrote it, while others wait to write: it
+/// must be quick, must not panic and must not wait for the store.
 pub type OnDurable = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 /// Sizes and counts of a store.

@@ -1,8 +1,11 @@
-//! The writer's thread: takes what waits, commits it as one transaction, then tells everybody.
+//! The writer: takes what waits, commits it as one transaction, then tells everybody.
+//!
+//! There is one, behind a lock. Its thread serves whoever does not wait; a thread that would only wait for its own
+//! batch serves the queue itself, which spares two changes of threads for each wait for the disk.
 
 use crate::authority;
 use crate::background::Background;
-use crate::conn::{self, Access, Durability};
+use crate::conn::{self, Access, Durability, lock};
 use crate::error::{Context, StoreError};
 use crate::index::Index;
 use crate::journal;
@@ -17,11 +20,80 @@ use crate::types::{NewRun, RunStatus, RunUpdate, StepReceipt, StepUpdate};
 use crate::wal::{self, Wal};
 use rusqlite::{Connection, ErrorCode, params};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, TryLockError};
+use std::thread;
 
 const STORING: &str = "storing";
 
-/// Everything that the writer's thread owns.
+/// The queue, and the writer that serves it.
+#[derive(Default)]
+pub(crate) struct Desk {
+    queue: Queue,
+    /// `None` before the first commit, and once the store is closed.
+    writer: Mutex<Option<Writer>>,
+}
+
+impl Desk {
+    pub(crate) fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    pub(crate) fn put(&self, writer: Writer) {
+        *lock(&self.writer) = Some(writer);
+    }
+
+    /// Closes the writer's connection.
+    pub(crate) fn clear(&self) {
+        *lock(&self.writer) = None;
+    }
+
+    /// The writer's thread: serves the queue until it is closed and empty.
+    pub(crate) fn run(&self) {
+        while self.queue.wait() {
+            self.serve(lock(&self.writer).as_mut());
+        }
+    }
+
+    /// Commits what waits, on the caller's thread and up to the size of one transaction; leaves it to the thread that is
+    /// committing, if one is.
+    pub(crate) fn serve_here(&self) {
+        match self.writer.try_lock() {
+            Ok(mut writer) => self.serve(writer.as_mut()),
+            Err(TryLockError::Poisoned(poisoned)) => self.serve(poisoned.into_inner().as_mut()),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        // What came meanwhile, its submitter may have left to whoever was committing.
+        self.queue.wake();
+    }
+
+    /// One group; after an error that ends the writer, all that waits comes to know of it.
+    fn serve(&self, writer: Option<&mut Writer>) {
+        let abandon = AbandonOnPanic(&self.queue);
+        let group = self.queue.take_group();
+        if let Some(writer) = writer
+            && !group.is_empty()
+            && let Err(error) = writer.serve_group(group)
+        {
+            let reason = error.to_string();
+            self.queue.close(&reason);
+            self.refuse_rest(&reason);
+        }
+        drop(abandon);
+    }
+
+    fn refuse_rest(&self, reason: &str) {
+        loop {
+            let group = self.queue.take_group();
+            if group.is_empty() {
+                return;
+            }
+            let reason = reason.to_owned();
+            tell(group, &Err(StoreError::Stopped { reason }));
+        }
+    }
+}
+
+/// Commits batches, one group at a time.
 pub(crate) struct Writer {
     path: PathBuf,
     conn: Connection,
@@ -58,39 +130,11 @@ impl Writer {
         })
     }
 
-    /// Serves the queue until it is closed and empty, or until the disk fails.
-    pub(crate) fn run(mut self, queue: &Queue) {
-        let _abandon = AbandonOnExit(queue);
-        loop {
-            let group = queue.pop_group();
-            if group.is_empty() {
-                return;
-            }
-            self.background.set_busy(true);
-            let served = self.serve(group);
-            self.background.set_busy(false);
-            if let Err(error) = served {
-                let reason = error.to_string();
-                queue.close(&reason);
-                self.refuse_rest(queue, &reason);
-                return;
-            }
-        }
-    }
-
-    fn refuse_rest(&self, queue: &Queue, reason: &str) {
-        loop {
-            let group = queue.pop_group();
-            if group.is_empty() {
-                return;
-            }
-            tell(
-                group,
-                &Err(StoreError::Stopped {
-                    reason: reason.to_owned(),
-                }),
-            );
-        }
+    fn serve_group(&mut self, group: Vec<Job>) -> Result<(), StoreError> {
+        self.background.set_busy(true);
+        let served = self.serve(group);
+        self.background.set_busy(false);
+        served
     }
 
     /// Commits a group and tells its submitters. An error is one after which writing must not go on.
@@ -155,12 +199,14 @@ impl Writer {
     }
 }
 
-/// Lets nobody wait for a writer that has ended, not even if a submitter's callback panicked under it.
-struct AbandonOnExit<'a>(&'a Queue);
+/// Lets nobody wait for a writer that was ended by a submitter's callback that panicked.
+struct AbandonOnPanic<'a>(&'a Queue);
 
-impl Drop for AbandonOnExit<'_> {
+impl Drop for AbandonOnPanic<'_> {
     fn drop(&mut self) {
-        self.0.abandon();
+        if thread::panicking() {
+            self.0.abandon();
+        }
     }
 }
 

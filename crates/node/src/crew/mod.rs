@@ -8,6 +8,7 @@
 mod flights;
 mod jobs;
 mod values;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Sender, channel};
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use ipvm_ipld::Cid;
 use ipvm_scheduler::{Bounds, Command, Dag, Ending, Event, RunId, Scheduler, Verdict};
-use ipvm_store::ReceiptId;
+use ipvm_store::{Enqueued, ReceiptId};
 use ipvm_ucan::promise::Branch;
 use ipvm_wasm::Cancel;
 use ipvm_workflow::{Class, Plan};
@@ -146,6 +147,8 @@ pub(crate) struct Computed {
     pub(crate) ending: Ending,
     /// The outcome, encoded; none if others must not use it before it is durable.
     pub(crate) value: Option<Vec<u8>>,
+    /// Its commit, which the thread that has computed it carries out where it has nothing else to do.
+    pub(crate) commit: Enqueued,
 }
 
 struct State {
@@ -157,6 +160,8 @@ struct State {
     last_run: u64,
     /// Workers that wait for a job.
     idle: usize,
+    /// Workers that write to the store, having no job, and take one afterwards.
+    writing: usize,
     workers: Vec<JoinHandle<()>>,
     /// Threads on which effects are performed.
     effects: Vec<JoinHandle<()>>,
@@ -215,6 +220,7 @@ impl Crew {
                 values: Values::default(),
                 last_run: 0,
                 idle: 0,
+                writing: 0,
                 workers: Vec::new(),
                 effects: Vec::new(),
                 warming: None,
@@ -389,33 +395,6 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reports what a worker has done and gives it its next job; waits for one. None when the home is closed.
-    pub(crate) fn next(self: &Arc<Self>, computed: Option<Computed>) -> Option<Job> {
-        let mut state = self.lock();
-        if let Some(computed) = computed {
-            self.computed(&mut state, computed);
-            self.staff(&mut state, 1);
-        }
-        loop {
-            if let Some((run, task)) = state.jobs.pop() {
-                match job(&mut state, run, task) {
-                    Ok(job) => return Some(job),
-                    Err(error) => self.fail_locked(&mut state, run, error),
-                }
-                continue;
-            }
-            if state.leaving {
-                return None;
-            }
-            state.idle += 1;
-            state = self
-                .work
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-            state.idle -= 1;
-        }
-    }
-
     /// A step of which no receipt was found: its work is given back, to be executed now, unless the run is stopped or
     /// an equal computation is under way. `first` is false for one that waited for such a computation.
     pub(crate) fn missed(self: &Arc<Self>, work: Box<Work>, first: bool) -> Departure {
@@ -510,8 +489,10 @@ impl Shared {
     /// The result of an effect is known, and its commit is under way.
     pub(crate) fn computed_elsewhere(self: &Arc<Self>, computed: Computed) {
         let mut state = self.lock();
-        self.computed(&mut state, computed);
+        let commit = self.computed(&mut state, computed);
         self.staff(&mut state, 0);
+        drop(state);
+        commit.serve();
     }
 
     /// It is not known whether a step was done, and that is on record.
@@ -531,7 +512,7 @@ impl Shared {
         self.staff(&mut state, 0);
     }
 
-    /// A step's receipt is durable. Called on the store's thread.
+    /// A step's receipt is durable. Called on the thread that wrote it.
     pub(crate) fn ended(
         self: &Arc<Self>,
         (run, step): (RunId, u32),
@@ -544,7 +525,8 @@ impl Shared {
         let Some(course) = state.runs.get_mut(&run) else {
             // The run has failed meanwhile; whoever waits for the same work finds the receipt.
             self.land(&mut state, run, step);
-            self.staff(&mut state, 0);
+            let own = state.writing;
+            self.staff(&mut state, own);
             return;
         };
         if let Some(slot) = course.kept.get_mut(step as usize) {
@@ -559,7 +541,8 @@ impl Shared {
         feed(&state, run, news);
         self.tell(&mut state, run, Event::Ended { run, step, ending });
         self.land(&mut state, run, step);
-        self.staff(&mut state, 0);
+        let own = state.writing;
+        self.staff(&mut state, own);
         self.ended.notify_all();
     }
 
@@ -582,24 +565,28 @@ impl Shared {
         self.lock().flights.is_under_way(task)
     }
 
-    /// Has the scheduler know of a result before it is durable.
-    fn computed(self: &Arc<Self>, state: &mut State, computed: Computed) {
-        let (run, step) = (computed.run, computed.step);
+    /// Has the scheduler know of a result before it is durable. Its commit is given back.
+    fn computed(self: &Arc<Self>, state: &mut State, computed: Computed) -> Enqueued {
+        let Computed {
+            run,
+            step,
+            ending,
+            value,
+            commit,
+        } = computed;
         let Some(course) = state.runs.get(&run) else {
-            return;
+            return commit;
         };
         // The disk may have been faster, and then it is all told; and what does not fit into memory, or must not be
         // used yet, is told when it is durable.
         let is_durable = course.kept.get(step as usize).is_some_and(Option::is_some);
         let uses = course.order.plan.graph().dependents(step).len();
-        let Some(value) = computed.value.filter(|_| !is_durable) else {
-            return;
-        };
-        if uses > 0 && !state.values.keep(run, step, uses, value) {
-            return;
+        if let Some(value) = value.filter(|_| !is_durable)
+            && (uses == 0 || state.values.keep(run, step, uses, value))
+        {
+            self.tell(state, run, Event::Computed { run, step, ending });
         }
-        let ending = computed.ending;
-        self.tell(state, run, Event::Computed { run, step, ending });
+        commit
     }
 
     /// Has the scheduler decide, and does what it wants.
@@ -658,50 +645,6 @@ impl Shared {
     fn land(self: &Arc<Self>, state: &mut State, run: RunId, step: u32) {
         let released = state.flights.land(run, step);
         again(state, released);
-    }
-
-    /// Wakes as many workers as there are jobs, but for those that the calling thread takes itself; starts more if
-    /// they are too few.
-    fn staff(self: &Arc<Self>, state: &mut State, own: usize) {
-        let open = state.jobs.len().saturating_sub(own);
-        for _ in 0..open.min(state.idle) {
-            self.work.notify_one();
-        }
-        let wanted = open.saturating_sub(state.idle);
-        // Those that have ended are those that panicked.
-        if wanted > 0 {
-            state.workers.retain(|worker| !worker.is_finished());
-        }
-        for _ in 0..wanted.min(self.most.saturating_sub(state.workers.len())) {
-            if state.leaving || !self.hire(state) {
-                return;
-            }
-        }
-    }
-
-    fn hire(self: &Arc<Self>, state: &mut State) -> bool {
-        let shared = Arc::clone(self);
-        let Some(core) = self.core.upgrade() else {
-            return false;
-        };
-        let name = thread::Builder::new().name("ipvm-worker".into());
-        match name.spawn(move || worker::work(&Node::of(core), &shared)) {
-            Ok(worker) => {
-                state.workers.push(worker);
-                true
-            }
-            Err(error) => {
-                if state.workers.is_empty() {
-                    let runs: Vec<RunId> = state.runs.keys().copied().collect();
-                    for run in runs {
-                        let error =
-                            NodeError::Internal(format!("no thread could be started: {error}"));
-                        self.fail_locked(state, run, error);
-                    }
-                }
-                false
-            }
-        }
     }
 }
 

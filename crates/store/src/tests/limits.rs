@@ -2,6 +2,7 @@
 //! good, one bad batch could fail others, a full tail could drop keys.
 
 use super::fixture::{keys_of, named, put, receipt, receipt_of, run, serials};
+use crate::limits::QUEUE_BATCHES_MAX;
 use crate::options::Tuning;
 use crate::{Batch, RunId, StepState, StepUpdate, Store, StoreError};
 use std::sync::mpsc;
@@ -180,6 +181,25 @@ fn a_full_disk_tells_everybody_and_passes() {
     // What still fits is stored.
     put(&store, receipt(5, 5, 5));
     assert_eq!(serials(&store, 5), [5]);
+}
+
+/// Without this, a submitter that has told nobody of its batches would wait for ever when the queue is full.
+#[test]
+fn a_full_queue_is_served_although_nobody_was_told_of_it() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path(), keys_of).unwrap();
+    let (sender, told) = mpsc::channel();
+    let enqueue = |_| {
+        let sender = sender.clone();
+        let tell = move |durable| sender.send(durable).unwrap();
+        store.enqueue(Batch::new(), Box::new(tell))
+    };
+    let held: Vec<_> = (0..=QUEUE_BATCHES_MAX).map(enqueue).collect();
+    for _ in 0..QUEUE_BATCHES_MAX {
+        told.recv().unwrap().unwrap();
+    }
+    drop(held);
+    told.recv().unwrap().unwrap();
 }
 
 /// After the disk failed, nobody waits for ever: what is queued and what comes later is refused with the reason.

@@ -261,6 +261,37 @@ fn submitters_are_told_in_order() {
     }
 }
 
+/// Without this, a chain of commits would change threads twice for each wait for the disk, or a batch that nobody writes
+/// himself would wait for the next.
+#[test]
+fn a_batch_is_written_by_whom_has_nothing_else_to_do_or_else_by_the_writers_thread() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path(), keys_of).unwrap();
+    let (sender, told) = mpsc::channel();
+    let enqueue = |serial| {
+        let mut batch = Batch::new();
+        batch.receipt(receipt(serial, 1, serial));
+        let sender = sender.clone();
+        let tell = move |durable: Result<_, _>| {
+            let by = std::thread::current().id();
+            sender.send((serial, by, durable.is_ok())).unwrap();
+        };
+        store.enqueue(batch, Box::new(tell))
+    };
+    let here = std::thread::current().id();
+    let (first, second) = (enqueue(0), enqueue(1));
+    second.serve();
+    for serial in 0..2 {
+        assert_eq!(told.try_recv(), Ok((serial, here, true)), "both, in order");
+        assert_eq!(serials(&store, serial), [serial]);
+    }
+    first.serve();
+    assert!(told.try_recv().is_err(), "what is written is written once");
+    drop(enqueue(2));
+    let (serial, by, durable) = told.recv().unwrap();
+    assert!((serial, durable) == (2, true) && by != here);
+}
+
 /// A process that ends in an orderly way loses nothing of what it submitted, even unacknowledged.
 #[test]
 fn dropping_the_store_commits_what_waits() {
