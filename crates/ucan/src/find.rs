@@ -3,7 +3,7 @@
 use crate::command::Command;
 use crate::delegation::Delegation;
 use crate::did::Did;
-use crate::policy::Truth;
+use crate::policy::MAX_POLICY_STEPS;
 use crate::time::utc;
 use crate::verify::Context;
 use crate::{MAX_CHAIN, Verifier};
@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Most delegations that one search looks at; each costs a signature at most.
 pub const MAX_SEARCH: usize = 4096;
+/// Steps that every policy of a search may take, however many others took before: what is reasonable takes a few hundred.
+const LEAST_STEPS: u32 = 4096;
 /// Most reasons that a failed search gives.
 const MAX_REASONS: usize = 8;
 
@@ -96,6 +98,7 @@ pub fn find_chain(
         args: Ipld::Map(wanted.args.clone()),
         nodes: vec![],
         examined: 0,
+        steps: MAX_POLICY_STEPS,
         reasons: vec![],
     }
     .run()
@@ -115,6 +118,8 @@ struct Search<'a> {
     /// From the invoker upwards, nearest first.
     nodes: Vec<Node>,
     examined: usize,
+    /// Steps that policies may take together, beside [`LEAST_STEPS`] each.
+    steps: u32,
     reasons: Vec<String>,
 }
 
@@ -183,8 +188,8 @@ impl Search<'_> {
             Some(format!("expired at {}", utc(exp)))
         } else if let Some(nbf) = payload.nbf.filter(|nbf| self.context.is_early(*nbf)) {
             Some(format!("is valid only from {} on", utc(nbf)))
-        } else if let Err(not_met) = payload.pol.check(&self.args).map(|_: Truth| ()) {
-            Some(format!("does not allow these args: {not_met}"))
+        } else if let Err(not_met) = self.allows(link) {
+            Some(not_met)
         } else {
             let (resolver, at) = (self.context.known_resolver(), self.context.now());
             let signature = link.verify_signature_with(resolver, at);
@@ -196,6 +201,21 @@ impl Search<'_> {
                 self.reason(link, &wrong);
                 false
             }
+        }
+    }
+
+    /// Whether a link's policy allows the args. Whoever may put delegations into the store must not make a search take for
+    /// ever.
+    fn allows(&mut self, link: &Delegation) -> Result<(), String> {
+        let steps = self.steps.max(LEAST_STEPS);
+        let (result, left) = link.payload().pol.check_within(&self.args, steps);
+        self.steps = self.steps.saturating_sub(steps - left);
+        match result {
+            Ok(_) => Ok(()),
+            Err(not_met) if not_met.too_large => {
+                Err("has a policy that takes too long to check".to_owned())
+            }
+            Err(not_met) => Err(format!("does not allow these args: {not_met}")),
         }
     }
 

@@ -89,10 +89,10 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    pub(crate) fn new(promises: bool) -> Self {
+    pub(crate) fn new(promises: bool, steps: u32) -> Self {
         Self {
             promises,
-            left: Cell::new(MAX_POLICY_STEPS),
+            left: Cell::new(steps),
         }
     }
 
@@ -129,7 +129,14 @@ impl Policy {
     /// # Errors
     /// The first statement that is false.
     pub fn check(&self, args: &Ipld) -> Result<Truth, NotMet> {
-        self.evaluate(args, true)
+        self.evaluate(args, &Check::new(true, MAX_POLICY_STEPS))
+    }
+
+    /// As [`Self::check`], with so many steps at most; and how many are left.
+    pub(crate) fn check_within(&self, args: &Ipld, steps: u32) -> (Result<Truth, NotMet>, u32) {
+        let check = Check::new(true, steps);
+        let result = self.evaluate(args, &check);
+        (result, check.left.get())
     }
 
     /// Checks args whose promises were all replaced: every map is data, whatever its keys.
@@ -137,14 +144,14 @@ impl Policy {
     /// # Errors
     /// The first statement that is false.
     pub fn check_resolved(&self, args: &Ipld) -> Result<(), NotMet> {
-        self.evaluate(args, false).map(|_| ())
+        let check = Check::new(false, MAX_POLICY_STEPS);
+        self.evaluate(args, &check).map(|_| ())
     }
 
-    fn evaluate(&self, args: &Ipld, promises: bool) -> Result<Truth, NotMet> {
-        let check = Check::new(promises);
+    fn evaluate(&self, args: &Ipld, check: &Check) -> Result<Truth, NotMet> {
         let mut result = Truth::True;
         for (i, statement) in self.statements().iter().enumerate() {
-            let truth = statement.evaluate(args, &check);
+            let truth = statement.evaluate(args, check);
             let too_large = !check.take(0);
             if too_large || truth == Truth::False {
                 return Err(NotMet {

@@ -226,6 +226,47 @@ fn a_search_is_bounded_and_says_the_first_reasons() {
     assert_eq!(find(&crowd, 1, &context).unwrap_err(), NoChain::GivenUp);
 }
 
+/// Without it, whoever sends a request could keep its executor busy for minutes with policies that take long, and whoever
+/// gives somebody such delegations could keep them from ever finding one that is good.
+#[test]
+fn policies_that_take_long_neither_block_a_search_nor_take_their_time_each() {
+    let numbers = Ipld::List((0..9_000).map(|n: i64| n.into()).collect());
+    let args = BTreeMap::from([("a".to_owned(), numbers)]);
+    let heavy: ipvm_ucan::Policy = vec!["all .a: . >= 0"; 500].join("; ").parse().unwrap();
+    let too_long = heavy.check(&Ipld::Map(args.clone())).unwrap_err();
+    assert!(too_long.too_large, "it takes more than one check may");
+    let heavy = |n: u64| DelegationPayload {
+        pol: heavy.clone(),
+        nonce: n.to_be_bytes().into(),
+        ..link(0, 1)
+    };
+    let mut all = store((0..20).map(heavy).collect());
+    let (invoker, subject) = (key(1), key(0));
+    let cmd = "/wasm/run".parse().unwrap();
+    let wanted = Wanted {
+        invoker: invoker.did(),
+        subject: subject.did(),
+        cmd: &cmd,
+        args: &args,
+    };
+    let context = Context::at(NOW);
+    let NoChain::None { reasons, .. } = find_chain(&all, &wanted, &context).unwrap_err() else {
+        panic!("given up");
+    };
+    assert!(
+        reasons
+            .iter()
+            .all(|reason| reason.contains("takes too long to check")),
+        "{reasons:?}"
+    );
+    let good = DelegationPayload {
+        pol: "any .a: . == 7".parse().unwrap(),
+        ..link(0, 1)
+    };
+    assert!(all.insert(sign(vec![good]).remove(0)));
+    assert_eq!(find_chain(&all, &wanted, &context).unwrap().len(), 1);
+}
+
 /// Without it, a caller who asks a store what it holds would be told wrongly.
 #[test]
 fn what_a_store_holds() {
