@@ -38,7 +38,7 @@ impl Scene {
                 &ipvm_ipld::cid_of(ipvm_ipld::codec::RAW, secret.as_bytes()),
             );
         }
-        control.add("name", b"provider/api-key");
+        control.add("name", b"/api-key");
         Self {
             home,
             web,

@@ -2,7 +2,12 @@
 //!
 //! An account is for one subject. For the owner of the home there are two without being added, which have no credentials
 //! and reach public addresses only: `http` and, for queries, `dns`.
+//!
+//! What an account is for, its kind and its subject, stands beside what is sealed and is bound to it, so that an effect opens
+//! the accounts that can serve it and no other.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,8 +27,10 @@ use crate::{Node, NodeError};
 const MAX_ACCOUNTS: usize = 1_000;
 /// Longest name of an account, in bytes.
 const MAX_NAME: usize = 64;
-/// What their settings' names begin with.
+/// What their settings' names begin with; after it come kind, subject and name.
 const PREFIX: &str = "provider/";
+/// The kind of a secret for `/secret/get`.
+const SECRET: &str = "secret";
 /// What their sealing is for.
 const PURPOSE: &str = "provider accounts";
 
@@ -76,7 +83,12 @@ impl Node {
                 "hedging is for queries: /msg/send is a mutation, and a second mail is never sent in a race".into(),
             ));
         }
-        self.keep_entry(&serving.name, &to_ipld(serving))
+        let place = Place::new(
+            serving.account.kind().as_str(),
+            &serving.subject,
+            &serving.name,
+        );
+        self.keep_entry(&place, &to_ipld(serving))
     }
 
     /// Keeps a secret that `/secret/get` gives to tasks of the subject.
@@ -90,11 +102,11 @@ impl Node {
         secret: &Secret,
     ) -> Result<(), NodeError> {
         let entry = Ipld::Map(Args::from([
-            text("kind", "secret"),
+            text("kind", SECRET),
             text("subject", &subject.to_string()),
             text("secret", secret.expose()),
         ]));
-        self.keep_entry(name, &entry)
+        self.keep_entry(&Place::new(SECRET, subject, name), &entry)
     }
 
     /// Takes an account or a secret away; whether there was one.
@@ -102,12 +114,15 @@ impl Node {
     /// # Errors
     /// The store fails.
     pub fn remove_account(&self, name: &str) -> Result<bool, NodeError> {
-        let key = format!("{PREFIX}{name}");
-        if !self.store().settings()?.iter().any(|kept| kept.name == key) {
+        let mut batch = Batch::new();
+        for kept in self.store().settings()? {
+            if Place::of(&kept.name).is_some_and(|place| place.name == name) {
+                batch.unset(kept.name);
+            }
+        }
+        if batch.is_empty() {
             return Ok(false);
         }
-        let mut batch = Batch::new();
-        batch.unset(key);
         self.store().commit(batch)?;
         Ok(true)
     }
@@ -117,11 +132,11 @@ impl Node {
     /// # Errors
     /// The store cannot be read, or the owner's key is locked.
     pub fn accounts(&self) -> Result<Vec<AccountInfo>, NodeError> {
-        let entries = self.kept_accounts()?.into_iter();
+        let entries = self.kept_accounts(|_| true)?.into_iter();
         let info = |(name, since, entry): (String, i64, Entry)| match entry {
             Entry::Secret { subject, .. } => AccountInfo {
                 name,
-                kind: "secret",
+                kind: SECRET,
                 subject,
                 since,
                 settings: Vec::new(),
@@ -142,11 +157,8 @@ impl Node {
     /// # Errors
     /// As [`Node::accounts`]; or there is none.
     pub fn account(&self, name: &str) -> Result<Serving, NodeError> {
-        let found = self
-            .kept_accounts()?
-            .into_iter()
-            .find(|(own, ..)| own == name);
-        match found {
+        let found = self.kept_accounts(|place| place.name == name)?;
+        match found.into_iter().next() {
             Some((_, _, Entry::Account(serving))) => Ok(serving),
             Some(_) => Err(NodeError::Name(format!(
                 "{name} is a secret: there is no server to ask"
@@ -180,7 +192,8 @@ impl Node {
         args: &Args,
     ) -> Result<Vec<Serving>, NodeError> {
         let mut found: Vec<Serving> = Vec::new();
-        for (_, _, entry) in self.kept_accounts()? {
+        let can_serve = |place: &Place<'_>| place.can_be(kind.as_str(), subject);
+        for (_, _, entry) in self.kept_accounts(can_serve)? {
             if let Entry::Account(serving) = entry
                 && serving.account.kind() == kind
                 && serving.subject == *subject
@@ -217,11 +230,9 @@ impl Node {
         name: &str,
         subject: &Did,
     ) -> Result<Option<Secret>, NodeError> {
-        let found = self
-            .kept_accounts()?
-            .into_iter()
-            .find(|(own, ..)| own == name);
-        Ok(match found {
+        let found =
+            self.kept_accounts(|place| place.name == name && place.can_be(SECRET, subject))?;
+        Ok(match found.into_iter().next() {
             Some((
                 _,
                 _,
@@ -234,7 +245,8 @@ impl Node {
         })
     }
 
-    fn keep_entry(&self, name: &str, entry: &Ipld) -> Result<(), NodeError> {
+    fn keep_entry(&self, place: &Place<'_>, entry: &Ipld) -> Result<(), NodeError> {
+        let name = place.name;
         let is_name = (1..=MAX_NAME).contains(&name.len())
             && name
                 .chars()
@@ -244,16 +256,21 @@ impl Node {
                 "{name:?} is no name for an account; use up to {MAX_NAME} letters, digits, `-`, `_` and `.`"
             )));
         }
-        let key = format!("{PREFIX}{name}");
         let kept = self.store().settings()?;
-        if kept.len() >= MAX_ACCOUNTS && !kept.iter().any(|kept| kept.name == key) {
+        let places = kept.iter().filter_map(|kept| Place::of(&kept.name));
+        let places: Vec<Place<'_>> = places.collect();
+        if places.len() >= MAX_ACCOUNTS && !places.iter().any(|own| own.name == name) {
             return Err(NodeError::Name(format!(
                 "there are {MAX_ACCOUNTS} accounts, which is the most; remove one with `ipvm provider remove NAME`"
             )));
         }
+        let key = place.to_string();
         let clear = zeroize::Zeroizing::new(cbor::encode(entry)?);
         let value = self.vault()?.seal_bytes(PURPOSE, key.as_bytes(), &clear)?;
         let mut batch = Batch::new();
+        for own in places.iter().filter(|own| own.name == name) {
+            batch.unset(own.to_string());
+        }
         batch.set(Setting {
             name: key,
             since: self.now(),
@@ -262,12 +279,17 @@ impl Node {
         Ok(self.store().commit(batch)?)
     }
 
-    fn kept_accounts(&self) -> Result<Vec<(String, i64, Entry)>, NodeError> {
+    /// What is kept at the places that are wanted, in the order of names. Nothing else is opened.
+    fn kept_accounts(
+        &self,
+        wanted: impl Fn(&Place<'_>) -> bool,
+    ) -> Result<Vec<(String, i64, Entry)>, NodeError> {
         let mut entries = Vec::new();
         for kept in self.store().settings()? {
-            let Some(name) = kept.name.strip_prefix(PREFIX) else {
+            let Some(place) = Place::of(&kept.name).filter(&wanted) else {
                 continue;
             };
+            let name = place.name;
             let damaged = |why: &str| NodeError::Name(format!("the account {name:?} {why}"));
             let clear = self
                 .vault()?
@@ -278,7 +300,56 @@ impl Node {
                 from_ipld(name, value).map_err(|error| damaged(&format!("is damaged: {error}")))?;
             entries.push((name.to_owned(), kept.since, entry));
         }
+        entries.sort_by(|(one, ..), (other, ..)| one.cmp(other));
         Ok(entries)
+    }
+}
+
+/// Where an account is kept: the name of its setting, to which what is sealed is bound.
+struct Place<'a> {
+    /// Kind and subject; none of an account that an earlier build kept, of which only what is sealed tells them.
+    of: Option<(&'a str, Cow<'a, str>)>,
+    name: &'a str,
+}
+
+impl<'a> Place<'a> {
+    fn new(kind: &'a str, subject: &Did, name: &'a str) -> Self {
+        Self {
+            of: Some((kind, Cow::Owned(subject.to_string()))),
+            name,
+        }
+    }
+
+    /// That of a setting, if it is an account.
+    fn of(setting: &'a str) -> Option<Self> {
+        let rest = setting.strip_prefix(PREFIX)?;
+        let parts = rest.split_once('/');
+        let parts = parts.and_then(|(kind, rest)| Some((kind, rest.rsplit_once('/')?)));
+        Some(match parts {
+            Some((kind, (subject, name))) => Self {
+                of: Some((kind, Cow::Borrowed(subject))),
+                name,
+            },
+            None => Self {
+                of: None,
+                name: rest,
+            },
+        })
+    }
+
+    /// Whether what is kept here can be of this kind, for this subject.
+    fn can_be(&self, kind: &str, subject: &Did) -> bool {
+        let of = self.of.as_ref();
+        of.is_none_or(|(own, whose)| *own == kind && *whose == subject.to_string())
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.of {
+            Some((kind, subject)) => write!(f, "{PREFIX}{kind}/{subject}/{}", self.name),
+            None => write!(f, "{PREFIX}{}", self.name),
+        }
     }
 }
 
@@ -370,7 +441,7 @@ fn from_ipld(name: &str, value: Ipld) -> Result<Entry, String> {
     let subject: Did = subject
         .parse()
         .map_err(|error: ipvm_ucan::DidError| error.to_string())?;
-    if kind == "secret" {
+    if kind == SECRET {
         let secret = map
             .get("secret", as_string)
             .map_err(|error| error.to_string())?;
@@ -543,4 +614,116 @@ fn in_words(serving: &Serving) -> Vec<(&'static str, String)> {
         }
     }
     words
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::Access;
+    use ipvm_ucan::Keypair;
+
+    fn add(node: &Node, name: &str, account: Account) {
+        let serving = Serving {
+            name: name.to_owned(),
+            subject: node.owner().clone(),
+            account,
+            hedge: None,
+        };
+        node.add_account(&serving).unwrap();
+    }
+
+    fn mail() -> Account {
+        Account::Smtp(SmtpAccount {
+            server: "mail.example.com".to_owned(),
+            port: 25,
+            tls: SmtpTls::StartTls,
+            user: None,
+            secret: None,
+            from: Vec::new(),
+            allow_private: Vec::new(),
+            roots: None,
+        })
+    }
+
+    /// What cannot be opened, in the place of an account.
+    fn spoil(node: &Node, name: &str) {
+        let settings = node.store().settings().unwrap();
+        let mut of_name = settings.into_iter();
+        let setting = of_name.find(|kept| kept.name.ends_with(name)).unwrap();
+        let mut batch = Batch::new();
+        batch.set(Setting {
+            value: b"sealed by nobody".to_vec(),
+            ..setting
+        });
+        node.store().commit(batch).unwrap();
+    }
+
+    /// Without this, each effect would have every password of the home in memory, and one account that is damaged would keep
+    /// all effects from being done.
+    #[test]
+    fn an_effect_opens_the_accounts_that_can_serve_it_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let node = Node::open(folder.path(), Access::Write).unwrap();
+        add(&node, "web", Account::Http(HttpAccount::default()));
+        add(&node, "mail", mail());
+        let owner = node.owner().clone();
+        let secret = Secret::new("s3cret".to_owned());
+        node.add_provider_secret("word", &owner, &secret).unwrap();
+        spoil(&node, "mail");
+        let args = Args::from([text("uri", "https://example.com/")]);
+        let served = node.serving(Kind::Http, &owner, &args).unwrap();
+        assert_eq!(served.len(), 1);
+        let found = node.secret_named("word", &owner).unwrap().unwrap();
+        assert_eq!(found.expose(), "s3cret");
+        assert!(node.account("web").is_ok());
+        // Those that need it say what is wrong.
+        let errors = [
+            node.serving(Kind::Smtp, &owner, &args).map(drop),
+            node.account("mail").map(drop),
+            node.accounts().map(drop),
+        ];
+        for error in errors {
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains("\"mail\" was sealed under"), "{error}");
+        }
+        // Another's are not even looked at.
+        let other = Keypair::from_seed(&[7; 32]).did().clone();
+        assert!(node.serving(Kind::Smtp, &other, &args).unwrap().is_empty());
+        assert!(node.remove_account("mail").unwrap());
+        let names: Vec<_> = node.accounts().unwrap().into_iter().collect();
+        let names: Vec<_> = names.iter().map(|info| info.name.as_str()).collect();
+        assert_eq!(names, ["web", "word"]);
+    }
+
+    /// One name is one account, of whatever kind; also where an earlier build kept it.
+    #[test]
+    fn an_account_takes_the_place_of_one_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let node = Node::open(folder.path(), Access::Write).unwrap();
+        let old = Serving {
+            name: "one".to_owned(),
+            subject: node.owner().clone(),
+            account: mail(),
+            hedge: None,
+        };
+        let key = format!("{PREFIX}one");
+        let clear = cbor::encode(&to_ipld(&old)).unwrap();
+        let vault = node.vault().unwrap();
+        let value = vault.seal_bytes(PURPOSE, key.as_bytes(), &clear).unwrap();
+        let mut batch = Batch::new();
+        batch.set(Setting {
+            name: key,
+            since: 1,
+            value,
+        });
+        node.store().commit(batch).unwrap();
+        let args = Args::new();
+        let owner = node.owner().clone();
+        let serves = |kind| node.serving(kind, &owner, &args).unwrap().len();
+        assert_eq!(serves(Kind::Smtp), 1, "of an earlier build");
+        add(&node, "one", Account::File(FileAccount { folders: vec![] }));
+        assert_eq!((serves(Kind::Smtp), serves(Kind::File)), (0, 1));
+        assert_eq!(node.accounts().unwrap().len(), 1);
+    }
 }

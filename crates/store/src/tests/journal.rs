@@ -239,7 +239,7 @@ fn a_collection_keeps_runs_in_doubt_and_what_values_link_to() {
     let left: Vec<RunId> = left.iter().map(|run| run.id).collect();
     assert_eq!(left, [ids[4], ids[1], ids[0]]);
     assert!(store.has(content.cid()).unwrap());
-    let recipes = |home: &std::path::Path| -> i64 {
+    let recipes = |home: &Path| -> i64 {
         let conn = Connection::open(home.join("store").join("main.db")).unwrap();
         let sql = "SELECT count(*) FROM recipe WHERE cid = ?1";
         conn.query_row(sql, [named(2).to_bytes()], |row| row.get(0))
