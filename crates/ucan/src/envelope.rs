@@ -136,7 +136,7 @@ impl Envelope {
         // One level is the envelope's own.
         require_depth(&signed, MAX_DEPTH - 1)?;
         let signed = cbor::encode(&signed)?;
-        let (bytes, to) = sign_bytes(key, &signed, limit)?;
+        let (bytes, to) = sign_bytes(key, signed, limit)?;
         let cid = cid_of(codec::DAG_CBOR, &bytes);
         let signed = to..bytes.len();
         Ok(Self {
@@ -154,13 +154,15 @@ impl Envelope {
     pub(crate) fn seal_encoded(
         key: &Keypair,
         tag: Tag,
-        payload: &[u8],
+        payload: Vec<u8>,
         limit: usize,
     ) -> Result<Vec<u8>, EncodeError> {
         let header = varsig::header(key.algorithm()).to_vec();
         let header = cbor::encode(&Ipld::Bytes(header))?;
-        let (signed, _) = cbor::encode_map(&[("h", &header), (tag.key(), payload)]);
-        Ok(sign_bytes(key, &signed, limit)?.0)
+        let (signed, _) = cbor::encode_map(&[("h", &header), (tag.key(), &payload)]);
+        // It may be large.
+        drop(payload);
+        Ok(sign_bytes(key, signed, limit)?.0)
     }
 
     /// Takes a token apart: gives the payload, of which nothing is known yet but that it is canonical.
@@ -322,15 +324,15 @@ fn require_depth(value: &Ipld, levels: usize) -> Result<(), EncodeError> {
 }
 
 /// The signature and the signed part in a list, and where the signed part begins.
-fn sign_bytes(key: &Keypair, signed: &[u8], limit: usize) -> Result<(Vec<u8>, usize), EncodeError> {
-    let signature = key.sign(signed);
-    let mut bytes =
-        Vec::with_capacity(LIST_OF_TWO.len() + BYTES_64.len() + signature.len() + signed.len());
-    bytes.extend_from_slice(&LIST_OF_TWO);
-    bytes.extend_from_slice(&BYTES_64);
-    bytes.extend_from_slice(&signature);
-    let to = bytes.len();
-    bytes.extend_from_slice(signed);
+fn sign_bytes(
+    key: &Keypair,
+    signed: Vec<u8>,
+    limit: usize,
+) -> Result<(Vec<u8>, usize), EncodeError> {
+    let head = [&LIST_OF_TWO[..], &BYTES_64, &key.sign(&signed)].concat();
+    let to = head.len();
+    let mut bytes = signed;
+    bytes.splice(0..0, head);
     if bytes.len() > limit {
         return Err(EncodeError::TooLarge {
             bytes: bytes.len(),

@@ -90,7 +90,7 @@ impl Invocation {
             key => (key, value.as_slice()),
         });
         let (payload, _) = cbor::encode_map(&entries.collect::<Vec<_>>());
-        let bytes = Envelope::seal_encoded(key, Tag::Invocation, &payload, MAX_INVOCATION_BYTES)?;
+        let bytes = Envelope::seal_encoded(key, Tag::Invocation, payload, MAX_INVOCATION_BYTES)?;
         Ok(Block::new(codec::DAG_CBOR, bytes))
     }
 

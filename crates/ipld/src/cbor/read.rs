@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 const TAG_LINK: u64 = 42;
 /// What precedes a CID in a link: the identity multibase prefix.
 const LINK_PREFIX: u8 = 0;
-/// Most items of a list for which memory is taken at once, before they have been read.
+/// Most items of a list for which memory is taken at once, before they have been read; afterwards as many again as there
+/// are, and never more than the list has.
 const RESERVED_ITEMS: usize = 1024;
 
 /// A list or map that is being read, and how many items or entries are still to come: never none.
@@ -113,6 +114,9 @@ impl<'a> Frame<'a> {
     fn put(mut self, value: Ipld) -> Start<'a> {
         match &mut self {
             Self::List { items, left } => {
+                if items.len() == items.capacity() {
+                    items.reserve_exact(items.len().min(*left));
+                }
                 items.push(value);
                 *left -= 1;
             }

@@ -2,6 +2,7 @@
 //! until the result is on record, and find it there.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use ipvm_ipld::Cid;
@@ -51,8 +52,10 @@ pub(super) struct Flights {
     by_step: HashMap<(RunId, u32), Departed>,
     /// How many have landed, and when the latest of them did.
     landed: u64,
-    latest: HashMap<Cid, u64>,
-    order: VecDeque<Cid>,
+    latest: HashMap<u64, u64>,
+    order: VecDeque<u64>,
+    /// Names computations in `latest` and `order`, small: two that have the same name are looked up once more in vain.
+    names: RandomState,
 }
 
 /// What a step executes.
@@ -84,7 +87,7 @@ impl Flights {
             return Departure::Later;
         }
         // One that landed between the look-up and now has left a receipt that the look-up could not see.
-        let latest = self.latest.get(&work.key);
+        let latest = self.latest.get(&self.names.hash_one(work.key));
         let forgotten = self.landed.saturating_sub(work.landed) > REMEMBERED as u64;
         if forgotten || latest.is_some_and(|latest| *latest > work.landed) {
             work.landed = self.landed;
@@ -106,8 +109,9 @@ impl Flights {
         };
         let computation = departed.key;
         self.landed += 1;
-        self.latest.insert(computation, self.landed);
-        self.order.push_back(computation);
+        let name = self.names.hash_one(computation);
+        self.latest.insert(name, self.landed);
+        self.order.push_back(name);
         if self.order.len() > REMEMBERED
             && let Some(oldest) = self.order.pop_front()
             && self
