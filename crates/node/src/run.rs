@@ -11,11 +11,11 @@ use ipvm_store::{
     Batch, NewRun, ReceiptId, Recipe, RunFilter, RunStatus, RunUpdate, StepState, StoreError,
 };
 use ipvm_ucan::admission::{Scope, Work, admit};
-use ipvm_ucan::{Delegation, Invocation, InvocationPayload, verify_in};
+use ipvm_ucan::{Delegation, Invocation, InvocationPayload, Kind, verify_in};
 use ipvm_wasm::Cancel;
 use ipvm_workflow::{Check, Class, Config, Plan, TaskParts};
 
-use crate::authority::Mandate;
+use crate::authority::{Mandate, refuse};
 use crate::crew::{News, Order};
 use crate::memo::is_reusable;
 use crate::record::Record;
@@ -178,10 +178,8 @@ impl Node {
         observe: &mut dyn FnMut(Progress<'_>),
     ) -> Result<RunReport, NodeError> {
         if prepared.plan.declares_secrets() {
-            return Err(NodeError::NotOffered {
-                label: "secret".to_owned(),
-                message: "secret work is done for the owner of this home alone".to_owned(),
-            });
+            let message = "secret work is done for the owner of this home alone".to_owned();
+            return Err(refuse(Kind::Unsupported, "args", message).into());
         }
         let secret = Arc::new(Secret::default());
         let started = self.now();

@@ -522,3 +522,38 @@ fn a_copy_that_came_with_a_request_opens_no_secret() {
     let explained = home.ok(&["explain", "w.yaml"]);
     assert!(!explained.contains("secret"), "{explained}");
 }
+
+/// Breaks: who asks for what cannot be done here would be told of workflows and compilers, and scripts nothing at all.
+#[test]
+fn what_cannot_be_done_here_is_refused_by_name() {
+    let scene = Scene::new();
+    let asks = |cmd: &str, args: BTreeMap<String, Ipld>| {
+        let right = scene.right("/", "");
+        let named = |invocation: &mut InvocationPayload| {
+            invocation.cmd = cmd.parse().unwrap();
+            invocation.aud = Some(scene.machine.clone());
+            invocation.nonce = b"once".to_vec();
+        };
+        scene.request(&scene.mallory, &[right], args, named)
+    };
+    let nothing = BTreeMap::new;
+    scene.refused(
+        &asks("/some/thing", nothing()),
+        "Unsupported",
+        "is not offered",
+    );
+    let name = BTreeMap::from([("name".to_owned(), Ipld::from("mail"))]);
+    scene.refused(
+        &asks("/secret/get", name),
+        "Unsupported",
+        "for the owner of this home alone",
+    );
+    let text = scene.args("add", "[1, 2]");
+    let elsewhere = ipvm_ipld::cid_of(ipvm_ipld::codec::RAW, b"a module");
+    let args = text.into_iter().map(|(key, value)| match key.as_str() {
+        "mod" => (key, Ipld::Link(elsewhere)),
+        _ => (key, value),
+    });
+    let request = asks("/wasm/run", args.collect());
+    scene.refused(&request, "InvalidClaim", "did not come along");
+}

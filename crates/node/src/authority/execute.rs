@@ -96,12 +96,9 @@ impl Node {
             _ => {
                 let task = &desk.admitted.task;
                 crate::effects::offered(&task.cmd, &task.args).map_err(|message| {
-                    NodeError::NotOffered {
-                        label: "request".into(),
-                        message: format!(
-                            "{message}; and {WORKFLOW_RUN}, {RECEIPT_READ} and {CONTENT_READ}"
-                        ),
-                    }
+                    let message =
+                        format!("{message}; and {WORKFLOW_RUN}, {RECEIPT_READ} and {CONTENT_READ}");
+                    refuse(Kind::Unsupported, "cmd", message)
                 })?;
                 desk.task()
             }
@@ -197,6 +194,15 @@ impl Desk<'_> {
         warrant.check(node, &awaited, &args)?;
         if let Some((_, receipt)) = node.find_by_task(&self.admitted.ran)? {
             return self.answer(vec![receipt], true, RunState::Ok, &warrant.readable);
+        }
+        if let (WASM_RUN, Some(Ipld::Link(module))) = (task.cmd.as_str(), args.get("mod"))
+            && !warrant.readable.is_brought(module)
+            && !node.store().has(module)?
+        {
+            let message = format!(
+                "the module {module} is not here, and did not come along: it comes in a CAR file, with --content"
+            );
+            return Err(refuse(Kind::InvalidClaim, "args", message).into());
         }
         self.import()?;
         let label = function_of(&args).unwrap_or_else(|| ASKED.to_owned());

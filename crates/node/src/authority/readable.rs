@@ -194,6 +194,11 @@ impl Readable {
         is_public(node, link)
     }
 
+    /// Whether a block came along.
+    pub(crate) fn is_brought(&self, cid: &Cid) -> bool {
+        self.brought.blocks.contains_key(cid)
+    }
+
     /// A DAG-CBOR block that came along or may be used.
     pub(crate) fn value(&self, node: &Node, cid: &Cid) -> Result<Vec<u8>, NodeError> {
         match self.brought.value(cid) {
