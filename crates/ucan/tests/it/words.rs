@@ -11,7 +11,14 @@ fn in_words() {
         ("", ""),
         (".a.b != 3", "a.b is there and is not 3"),
         (r#".s like "a*b""#, r#"s begins with "a" and ends with "b""#),
+        (r#".s like "a*""#, r#"s begins with "a""#),
+        (r#".s like "*b""#, r#"s ends with "b""#),
         (r#".s like "*b*""#, r#"s contains "b""#),
+        (
+            r#".s like "a*b*""#,
+            r#"s is like "a*b*", where * is any text"#,
+        ),
+        (r#".a["b c"][1:] == 1"#, r#"a["b c"][1:] is 1"#),
         (r#".s like "*""#, "s is any text"),
         (r#".s like "a\\*""#, r#"s is "a*""#),
         (
