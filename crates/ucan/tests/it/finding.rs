@@ -285,4 +285,6 @@ fn what_a_store_holds() {
     }
     store.read(&verifier, &[0]).unwrap_err();
     assert_eq!(store.len(), 3);
+    assert_eq!(store.given_to(key(2).did())[0].cid(), signed[1].cid());
+    assert!(store.given_to(key(0).did()).is_empty());
 }

@@ -11,7 +11,6 @@ use ipvm_ucan::policy::{
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 fn ipld(text: &str) -> Ipld {
     json::from_str(text, Limits::default()).unwrap_or_else(|e| panic!("{text}: {e}"))
@@ -251,16 +250,15 @@ fn patterns() {
         let pattern = Pattern::new(pattern).unwrap();
         assert_eq!(pattern.matches(text), expected, "{pattern} on {text}");
     }
+    // A matcher that tries every place of every piece would not end here.
     let stars = Pattern::new("*a".repeat(2000)).unwrap();
     let text = "a".repeat(1_000_000);
-    let began = Instant::now();
     assert!(
         !Pattern::new(format!("{}b", stars.as_str()))
             .unwrap()
             .matches(&text)
     );
     assert!(stars.matches(&text));
-    assert!(began.elapsed() < Duration::from_secs(5));
     assert!(Pattern::new("x".repeat(5000)).is_err());
 }
 
@@ -378,11 +376,9 @@ fn steps() {
         r#".long like "x*x""#,
     ] {
         let many = Policy::new(vec![statement(heavy); MAX_POLICY_NODES / 2]).unwrap();
-        let began = Instant::now();
         let given_up = many.check(&args).unwrap_err();
         assert!(given_up.too_large, "{heavy}: {given_up}");
         assert!(given_up.to_string().contains("steps"));
-        assert!(began.elapsed() < Duration::from_secs(20));
     }
 }
 
