@@ -267,6 +267,36 @@ fn policies_that_take_long_neither_block_a_search_nor_take_their_time_each() {
     assert_eq!(find_chain(&all, &wanted, &context).unwrap().len(), 1);
 }
 
+/// Without it, somebody who has almost the right would not learn what it lacks.
+#[test]
+fn why_a_delegation_does_not_count() {
+    type Edit = fn(&mut DelegationPayload);
+    let each: [(Edit, &str); 4] = [
+        (
+            |l| l.cmd = "/msg".parse().unwrap(),
+            "the right to /msg only",
+        ),
+        (
+            |l| l.exp = Some(NOW - 100),
+            "expired at 2027-01-15T07:58:20Z",
+        ),
+        (
+            |l| l.nbf = Some(NOW + 100),
+            "only from 2027-01-15T08:01:40Z on",
+        ),
+        (
+            |l| l.pol = ".uri == 1".parse().unwrap(),
+            "does not allow these args: ",
+        ),
+    ];
+    for (edit, expected) in each {
+        let mut almost = link(0, 1);
+        edit(&mut almost);
+        let refusal = find(&store(vec![almost]), 1, &Context::at(NOW)).unwrap_err();
+        assert!(refusal.to_string().contains(expected), "{refusal}");
+    }
+}
+
 /// Without it, a caller who asks a store what it holds would be told wrongly.
 #[test]
 fn what_a_store_holds() {
