@@ -541,6 +541,10 @@ fn traps() {
             vec![("pol[1]", Trap::Contradiction)],
         ),
         (
+            r#".a == "x"; .a >= 3"#,
+            vec![("pol[1]", Trap::Contradiction)],
+        ),
+        (
             r#".a == "x"; .a < 3"#,
             vec![("pol[1]", Trap::Contradiction)],
         ),
