@@ -6,6 +6,9 @@ use ipvm_ucan::{Did, MAX_DID_BYTES};
 
 /// How every DID begins.
 const SCHEME: &str = "did:";
+/// What is shown of a key in tables, in characters: all of one type begin with the same few.
+const KEY_BEGIN: usize = 10;
+const KEY_END: usize = 6;
 
 /// What principals are called here, to be shown. By default nobody has a name.
 #[derive(Debug, Default)]
@@ -65,6 +68,22 @@ impl People {
         name.unwrap_or_else(|| did.as_str()).to_owned()
     }
 
+    /// The name, or else the DID; of a `did:key` its beginning and end, for tables. The whole is in JSON, and where one thing
+    /// is looked at.
+    pub(crate) fn brief(&self, did: &Did) -> String {
+        let short = self.short(did);
+        let Some(key) = short.strip_prefix("did:key:") else {
+            return short;
+        };
+        match (
+            key.get(..KEY_BEGIN),
+            key.get(key.len().saturating_sub(KEY_END)..),
+        ) {
+            (Some(begin), Some(end)) => format!("did:key:{begin}…{end}"),
+            _ => short,
+        }
+    }
+
     /// A text with names in the place of DIDs.
     pub(crate) fn in_text(&self, text: &str) -> String {
         let (mut told, mut rest) = (String::with_capacity(text.len()), text);
@@ -113,6 +132,27 @@ mod tests {
     //! Without this, somebody whose DID begins like a friend's would be shown under the friend's name.
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    /// Without this, a table of rights would not fit any screen, or two keys would look the same.
+    #[test]
+    fn keys_are_short_in_tables() {
+        let did = |text: &str| text.parse::<Did>().unwrap();
+        let named = |name: &str, text: &str| Named {
+            name: name.to_owned(),
+            did: did(text),
+            since: 0,
+        };
+        let alice = "did:key:z6Mkon3Necd6NkkyfoGoHxid2znGc59LU3K7mubaRcFbLfLX";
+        let bob = "did:key:z6Mko9hTggMwjSTEaJaPUfE6tqcy2xvU6BnNq3e3o8qVBiyH";
+        let people = People {
+            own: vec![],
+            given: vec![named("bob", bob)],
+        };
+        assert_eq!(people.brief(&did(alice)), "did:key:z6Mkon3Nec…FbLfLX");
+        assert_eq!(people.brief(&did(bob)), "bob");
+        let web = "did:web:example.com:users:alice";
+        assert_eq!(people.brief(&did(web)), web);
+    }
 
     #[test]
     fn names_stand_for_whole_dids() {

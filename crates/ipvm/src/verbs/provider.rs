@@ -243,7 +243,7 @@ fn list(context: &mut Context, as_json: bool) -> anyhow::Result<Code> {
         table.row([
             clean(&account.name).into_owned(),
             account.kind.to_owned(),
-            people.short(&account.subject),
+            people.brief(&account.subject),
             time(account.since),
             clean(&settings.join("; ")).into_owned(),
         ]);

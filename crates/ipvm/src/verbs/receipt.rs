@@ -73,7 +73,7 @@ fn list(context: &mut Context, limit: usize, as_json: bool) -> anyhow::Result<Co
             time(meta.started),
             status,
             took(receipt),
-            people.short(receipt.executor()),
+            people.brief(receipt.executor()),
             what,
         ]);
     }

@@ -42,10 +42,10 @@ pub(super) fn list(context: &mut Context, json: bool) -> anyhow::Result<Code> {
         let whose = payload.sub.as_ref();
         table.row([
             held.delegation.cid().to_string(),
-            people.short(&payload.iss),
-            people.short(&payload.aud),
+            people.brief(&payload.iss),
+            people.brief(&payload.aud),
             clean(payload.cmd.as_str()).into_owned(),
-            whose.map_or_else(|| "any".to_owned(), |sub| people.short(sub)),
+            whose.map_or_else(|| "any".to_owned(), |sub| people.brief(sub)),
             until(payload.exp),
             held.state.as_str().to_owned(),
         ]);
