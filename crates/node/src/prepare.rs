@@ -162,9 +162,12 @@ impl Node {
         let has_run = latest.is_some();
         let latest = latest.map(|id| self.store().run(id)).transpose()?.flatten();
         let writes = (0..recipe.len() as u32).any(|step| recipe.class(step).writes());
-        if has_run && latest.is_none() && writes && !again {
+        // What its functions ask for is known of a run alone.
+        let asks = recipe.head().roles.is_some();
+        if has_run && latest.is_none() && (writes || asks) && !again {
             return Err(NodeError::Name(
-                "this file has been run with the same inputs, and `ipvm store gc` has dropped the record of what it did;                  to do all of it anew, run it with `--again`"
+                "this file has been run with the same inputs, and `ipvm store gc` has dropped the record of what it did; \
+                 to do all of it anew, run it with `--again`"
                     .into(),
             ));
         }
@@ -183,7 +186,7 @@ impl Node {
             return draw();
         };
         let is_over = matches!(run.status, RunStatus::Ok | RunStatus::Error);
-        if is_over && !writes {
+        if is_over && !writes && !(asks && self.asked_to_write(run.id)?) {
             return draw();
         }
         let root = self.block_or_missing(&self.true_cid(&run.workflow)?)?;

@@ -7,6 +7,7 @@
 )]
 
 mod archive;
+mod asked;
 mod attacks;
 mod bad_input;
 mod call;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ipvm_ipld::Cid;
 use ipvm_scheduler::{RunId, Verdict};
-use ipvm_ucan::{Effects, Receipt};
+use ipvm_ucan::{Command, Effects, Receipt};
 use ipvm_workflow::asked::{self, AskedError, Terms};
-use ipvm_workflow::{Failure, Plan};
+use ipvm_workflow::{Class, Failure, Plan, WASM_RUN, class_of};
 
 use crate::crew::{Order, Shared};
 use crate::record::Record;
@@ -183,16 +183,49 @@ impl Node {
             if receipt.payload().ran == *task {
                 return Ok(true);
             }
-            let cause = self.invocation_of(&receipt)?.payload().cause;
-            let Some(above) = cause
-                .map(|cause| self.receipt(&cause))
-                .transpose()?
-                .flatten()
-            else {
+            let Some(above) = self.cause_of(&receipt)? else {
                 return Ok(false);
             };
             receipt = above;
         }
         Ok(false)
     }
+
+    /// Whether a function of a run asked for something that changes the world, or may have it changed.
+    pub(crate) fn asked_to_write(&self, run: ipvm_store::RunId) -> Result<bool, NodeError> {
+        for step in self.store().steps(run)? {
+            let stored = step.receipt.map(|id| self.store().receipt_at(id));
+            let Some(stored) = stored.transpose()?.flatten() else {
+                continue;
+            };
+            // From the end of the chain up to the function of the file.
+            let mut next = Some(self.decode_receipt(&stored.block)?);
+            for _ in 0..=MAX_CHAIN {
+                let Some(receipt) = next else { break };
+                if receipt.payload().run.as_ref().is_some_and(may_write) {
+                    return Ok(true);
+                }
+                next = self.cause_of(&receipt)?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// The receipt that asked for the task of this one, if it was asked for and is here.
+    fn cause_of(&self, receipt: &Receipt) -> Result<Option<Receipt>, NodeError> {
+        let cause = self.invocation_of(receipt)?.payload().cause;
+        Ok(cause
+            .map(|cause| self.receipt(&cause))
+            .transpose()?
+            .flatten())
+    }
+}
+
+/// Whether any of these requests changes the world. What a function that is asked for beside the continuation asks for in its
+/// turn is not looked at: it may.
+fn may_write(effects: &Effects) -> bool {
+    let writes = |cmd: &Command| class_of(cmd).is_none_or(Class::writes);
+    let mut forks = effects.fork.iter().map(|request| &request.cmd);
+    forks.any(|cmd| cmd.as_str() == WASM_RUN || writes(cmd))
+        || effects.join.as_ref().is_some_and(|join| writes(&join.cmd))
 }
