@@ -15,7 +15,7 @@ fn what_functions_asked_to_write_is_done_anew_only_if_that_is_said() {
         cmd: "/kv/set",
         args: &args,
     };
-    home.file("fork.wasm", asking(&[set.clone()], None));
+    home.file("fork.wasm", asking(std::slice::from_ref(&set), None));
     home.file("join.wasm", asking(&[], Some(&set)));
     home.file(
         "look.yaml",
